@@ -17,9 +17,10 @@ begin
 end
 $$;
 
--- A query of the Worker takes a few milliseconds; what takes seconds is stuck and holds a pooled connection.
-alter role kiloclaw_worker set statement_timeout = '5s';
-alter role kiloclaw_worker set lock_timeout = '3s';
+-- A query of the Worker takes a few milliseconds; what takes seconds is stuck and holds a pooled connection. The Worker
+-- itself gives up after four seconds: a redemption that goes on after that would use up a code for nobody.
+alter role kiloclaw_worker set statement_timeout = '3s';
+alter role kiloclaw_worker set lock_timeout = '1s';
 alter role kiloclaw_worker set idle_in_transaction_session_timeout = '10s';
 -- Without pg_temp named last, a temporary table would shadow the registry for the life of a pooled connection.
 alter role kiloclaw_worker set search_path = public, pg_temp;
