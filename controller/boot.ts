@@ -1,0 +1,176 @@
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { ControllerHealth, GatewayStatus } from "../src/gateway/wire.ts";
+import { updateConfigFile } from "./config/file.ts";
+import { applyManaged } from "./config/managed.ts";
+import { gatewayEnvironment, gatewayPaths, type GatewayPaths } from "./environment.ts";
+import { Supervisor } from "./gateway/supervisor.ts";
+import { createGatewayProxy } from "./http/proxy.ts";
+import type { RoutesBackend } from "./http/routes.ts";
+import type { GatewayDoor } from "./http/server.ts";
+import { errorText, type Log } from "./log.ts";
+import { findOpenClaw, type OpenClaw } from "./openclaw.ts";
+import { deriveGatewaySecrets } from "./secrets.ts";
+import type { Place, Settings } from "./settings.ts";
+import { controllerVersion } from "./version.ts";
+
+/** Caches that make the next start seconds faster; everything else in the temporary directory goes at boot. */
+const KEPT_CACHES = new Set(["node-compile-cache", "jiti"]);
+
+/** A machine whose environment is valid. */
+export interface Machine {
+  readonly backend: RoutesBackend;
+  readonly door: GatewayDoor;
+  health(): ControllerHealth;
+  shutdown(): Promise<void>;
+}
+
+/**
+ * Brings up a machine: configuration file, then the gateway. Returns at once; `health` tells how far it is.
+ * A stage that fails leaves the machine `degraded` at that stage, with its routes working; the cause is in
+ * the log only.
+ */
+export function bootMachine(
+  place: Place,
+  settings: Settings,
+  env: Readonly<Record<string, string | undefined>>,
+  log: Log,
+): Machine {
+  const paths = gatewayPaths(place.home);
+  const secrets = deriveGatewaySecrets(settings.gatewayToken);
+  const proxy = createGatewayProxy({
+    port: place.gatewayPort,
+    identity: { ownerHeader: secrets.ownerHeader, allowedOrigins: settings.allowedOrigins },
+    log,
+  });
+
+  let stage: ControllerHealth = { state: "starting", stage: "config_file" };
+  let openClaw: OpenClaw | null = null;
+  const supervisor = new Supervisor({
+    command: () => {
+      if (openClaw === null) throw new Error("the gateway was started before OpenClaw was found");
+      return {
+        file: process.execPath,
+        args: [openClaw.entry, "gateway"],
+        env: gatewayEnvironment(env, paths, secrets),
+        cwd: paths.home,
+      };
+    },
+    port: place.gatewayPort,
+    log,
+    timings: { stopMs: place.stopTimeoutMs },
+    onChange: (status) => log("info", "the gateway changed state", { ...status }),
+  });
+
+  /** The boot's own part: it runs again with each start that is asked for, so that a repaired cause needs no reboot. */
+  const prepare = async (): Promise<boolean> => {
+    try {
+      openClaw = await findOpenClaw(place.openclawDir);
+    } catch (error) {
+      log("error", "OpenClaw is not installed", { directory: place.openclawDir, error: errorText(error) });
+      stage = { state: "degraded", stage: "openclaw" };
+      return false;
+    }
+    const isReady = await prepareFiles(paths, openClaw, place, settings, log);
+    stage = isReady
+      ? { state: "starting", stage: "gateway_start" }
+      : { state: "degraded", stage: "config_file" };
+    return isReady;
+  };
+  let preparing: Promise<boolean> | null = null;
+  const startWhenPrepared = (begin: () => void): void => {
+    if (preparing !== null) return;
+    stage = { state: "starting", stage: "config_file" };
+    preparing = prepare()
+      .then((isReady) => {
+        if (isReady) begin();
+        return isReady;
+      })
+      .finally(() => {
+        preparing = null;
+      });
+  };
+  startWhenPrepared(() => supervisor.start());
+
+  return {
+    backend: {
+      gatewayToken: settings.gatewayToken,
+      version: async () => ({
+        controller: controllerVersion,
+        openclaw: openClaw?.version ?? null,
+        node: process.versions.node,
+      }),
+      gateway: {
+        status: () => supervisor.status(),
+        start: () => startWhenPrepared(() => supervisor.start()),
+        stop: () => supervisor.stop(),
+        restart: () => startWhenPrepared(() => supervisor.restart()),
+      },
+    },
+    door: {
+      proxyToken: settings.proxyToken,
+      proxy,
+      isOpen: () => supervisor.status().state === "running",
+    },
+    health: () => (stage.stage === "gateway_start" ? gatewayHealth(supervisor.status()) : stage),
+    async shutdown() {
+      await supervisor.shutdown();
+      proxy.close();
+    },
+  };
+}
+
+async function prepareFiles(
+  paths: GatewayPaths,
+  openClaw: OpenClaw,
+  place: Place,
+  settings: Settings,
+  log: Log,
+): Promise<boolean> {
+  const outcome = await updateConfigFile(paths.configFile, openClaw.parseConfig, (user) =>
+    applyManaged(user, {
+      gatewayPort: place.gatewayPort,
+      allowedOrigins: settings.allowedOrigins,
+      model: settings.model,
+      channels: settings.channels,
+      workspace: paths.workspace,
+      logFile: paths.logFile,
+    }),
+  );
+  const isKept = outcome.kind === "written" || outcome.kind === "unchanged";
+  log(isKept ? "info" : "error", "the gateway's configuration was brought up to date", { ...outcome });
+  if (outcome.kind === "failed") return false;
+  try {
+    await mkdir(paths.workspace, { recursive: true });
+    await mkdir(paths.temporaryDir, { recursive: true, mode: 0o700 });
+    for (const name of await readdir(paths.temporaryDir)) {
+      if (!KEPT_CACHES.has(name)) await rm(join(paths.temporaryDir, name), { recursive: true, force: true });
+    }
+    return true;
+  } catch (error) {
+    log("error", "the gateway's directories could not be made", { error: errorText(error) });
+    return false;
+  }
+}
+
+function gatewayHealth(status: GatewayStatus): ControllerHealth {
+  switch (status.state) {
+    case "running":
+      return { state: "ready", stage: "ready" };
+    case "starting":
+      return { state: "starting", stage: "gateway_start" };
+    case "stopping":
+      return { state: "starting", stage: "gateway_stop" };
+    case "stopped":
+      return { state: "degraded", stage: "gateway_stopped" };
+    case "crashed":
+      return {
+        state: "degraded",
+        stage: status.failure === "config_rejected" ? "gateway_config" : "gateway_crashed",
+      };
+    case "shutting-down":
+      return { state: "degraded", stage: "shutting_down" };
+    default:
+      return status.state satisfies never;
+  }
+}

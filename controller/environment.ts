@@ -1,0 +1,62 @@
+import { delimiter, dirname, join } from "node:path";
+import { ENV_OWNER_HEADER, ENV_PASSWORD } from "./config/managed.ts";
+import type { GatewaySecrets } from "./secrets.ts";
+
+/** Directories and files of the gateway, all on the volume. */
+export interface GatewayPaths {
+  readonly home: string;
+  readonly stateDir: string;
+  readonly configFile: string;
+  readonly workspace: string;
+  readonly temporaryDir: string;
+  readonly logFile: string;
+}
+
+export function gatewayPaths(home: string): GatewayPaths {
+  const stateDir = join(home, ".openclaw");
+  return {
+    home,
+    stateDir,
+    configFile: join(stateDir, "openclaw.json"),
+    workspace: join(stateDir, "workspace"),
+    temporaryDir: join(home, ".kiloclaw", "tmp"),
+    logFile: join(stateDir, "logs", "openclaw.log"),
+  };
+}
+
+/** Names that decide how a process runs or what the controller is; a user's variable of such a name is dropped. */
+const RESERVED =
+  /^(?:KILOCLAW_.*|OPENCLAW_.*|LD_.*|DYLD_.*|NODE_OPTIONS|NODE_PATH|NODE_CHANNEL_.*|NODE_UNIQUE_ID|PORT|HOME|PATH|PWD|OLDPWD|TMPDIR|TMP|TEMP|BASH_ENV|ENV|IFS)$/;
+
+/**
+ * The gateway's whole environment: the machine's, with the user's own variables, but without our tokens and
+ * without reserved names; and with what OpenClaw needs to stay in its place. Sources: OpenClaw's
+ * docs/help/environment.md, docs/gateway/telemetry.md.
+ */
+export function gatewayEnvironment(
+  machine: Readonly<Record<string, string | undefined>>,
+  paths: GatewayPaths,
+  secrets: GatewaySecrets,
+): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const [name, value] of Object.entries(machine)) {
+    if (value !== undefined && !RESERVED.test(name)) env[name] = value;
+  }
+  return {
+    ...env,
+    // The Node that runs us is the one whose `npm` OpenClaw finds when it installs a plugin.
+    PATH: [dirname(process.execPath), machine["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"].join(delimiter),
+    HOME: paths.home,
+    TMPDIR: paths.temporaryDir,
+    OPENCLAW_STATE_DIR: paths.stateDir,
+    OPENCLAW_CONFIG_PATH: paths.configFile,
+    // One process that restarts in itself; a launcher would leave a gateway behind that nobody supervises.
+    OPENCLAW_NO_RESPAWN: "1",
+    OPENCLAW_DISABLE_BONJOUR: "1",
+    // The image brings the version; a machine never updates itself.
+    OPENCLAW_NO_AUTO_UPDATE: "1",
+    DO_NOT_TRACK: "1",
+    [ENV_PASSWORD]: secrets.password,
+    [ENV_OWNER_HEADER]: secrets.ownerHeader,
+  };
+}

@@ -1,0 +1,79 @@
+import { Agent, type IncomingMessage, type ServerResponse } from "node:http";
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { createProxyServer } from "httpxy";
+import { errorText, type Log } from "../log.ts";
+import { cleanResponseHeaders, requestHeaders, type ProxyIdentity } from "./headers.ts";
+import { refuseUpgrade, sendProblem } from "./problem.ts";
+
+/** Connections to the gateway at once; server-sent events hold one each, for as long as a page is open. */
+const CONNECTIONS_MAX = 1024;
+/** The gateway answers an upgrade in milliseconds; one that hangs must not hold the browser for ever. */
+const UPGRADE_TIMEOUT_MS = 30_000;
+
+export interface GatewayProxy {
+  web(request: IncomingMessage, response: ServerResponse): void;
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Cuts every open WebSocket and idle connection. */
+  close(): void;
+}
+
+/**
+ * Streams requests and WebSockets to the gateway on loopback; nothing is buffered beyond the sockets' own
+ * windows. Redirects and cookies pass as they are. The caller has checked that the request may pass.
+ */
+export function createGatewayProxy(options: {
+  readonly port: number;
+  readonly identity: ProxyIdentity;
+  readonly log: Log;
+}): GatewayProxy {
+  const { identity, log } = options;
+  const target = `http://127.0.0.1:${options.port}`;
+  const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS_MAX });
+  const sockets = new Set<Duplex>();
+  const switched = new WeakSet<Duplex>();
+  const proxy = createProxyServer();
+
+  proxy.on("proxyReqWs", (proxyRequest, _request, socket) => {
+    // This listener stands before httpxy's own, which writes these headers to the client.
+    proxyRequest.once("upgrade", (answer) => {
+      cleanResponseHeaders(answer.headers, { upgrade: true });
+      switched.add(socket);
+    });
+  });
+  proxy.on("proxyRes", (answer) => cleanResponseHeaders(answer.headers, { upgrade: false }));
+  proxy.on("error", (error, _request, response) => {
+    const code = "code" in error && typeof error.code === "string" ? error.code : "";
+    // Refused: nothing of the request was seen. Anything later may have had an effect, and is no invitation to try again.
+    const answer = code === "ECONNREFUSED" ? "starting" : "upstream_failed";
+    if (answer === "upstream_failed")
+      log("warn", "proxying to the gateway failed", { error: errorText(error), code });
+    if (response instanceof Socket) {
+      if (switched.has(response)) response.destroy();
+      else refuseUpgrade(response, answer);
+    } else if (response !== undefined) {
+      sendProblem(response, answer);
+    }
+  });
+
+  return {
+    web(request, response) {
+      request.headers = requestHeaders(request.headers, identity, { upgrade: false });
+      void proxy.web(request, response, { target, agent });
+    },
+    upgrade(request, socket, head) {
+      if (!(socket instanceof Socket)) {
+        socket.destroy();
+        return;
+      }
+      request.headers = requestHeaders(request.headers, identity, { upgrade: true });
+      sockets.add(socket);
+      socket.once("close", () => sockets.delete(socket));
+      void proxy.ws(request, socket, { target, upgradeTimeout: UPGRADE_TIMEOUT_MS }, head);
+    },
+    close() {
+      for (const socket of sockets) socket.destroy();
+      agent.destroy();
+    },
+  };
+}

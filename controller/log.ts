@@ -1,0 +1,29 @@
+/** Writes one structured line. Secrets are redacted by the implementation, wherever they stand. */
+export type Log = (
+  level: "info" | "warn" | "error",
+  message: string,
+  fields?: Readonly<Record<string, unknown>>,
+) => void;
+
+/** Shorter values are no secrets, and replacing them would garble the log. */
+const SECRET_LENGTH_MIN = 8;
+
+/**
+ * A log of JSON lines through `write`. Every occurrence of a secret is replaced: the gateway's own output
+ * passes through here too.
+ */
+export function createLog(write: (line: string) => void, secrets: Iterable<string> = []): Log {
+  const hidden = [...secrets]
+    .filter((secret) => secret.length >= SECRET_LENGTH_MIN)
+    .map((secret) => JSON.stringify(secret).slice(1, -1))
+    .toSorted((a, b) => b.length - a.length);
+  return (level, message, fields = {}) => {
+    const line = JSON.stringify({ time: new Date().toISOString(), level, message, ...fields });
+    write(hidden.reduce((text, secret) => text.replaceAll(secret, "[redacted]"), line));
+  };
+}
+
+/** The sentence of an error, for a log field. */
+export function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,64 @@
+import { once } from "node:events";
+import { bootMachine, type Machine } from "./boot.ts";
+import { createControllerServer } from "./http/server.ts";
+import { createRoutes } from "./http/routes.ts";
+import { createLog, errorText, type Log } from "./log.ts";
+import { deriveGatewaySecrets } from "./secrets.ts";
+import { readPlace, readSettings, type Settings } from "./settings.ts";
+
+const SECRET_NAME = /KEY|TOKEN|SECRET|PASSWORD/i;
+
+const { place, ignored } = readPlace(process.env);
+const read = readSettings(process.env);
+const log = machineLog(read.ok ? read.settings : null);
+let machine: Machine | null = null;
+let isEnding = false;
+
+const server = createControllerServer({
+  routes: createRoutes({
+    health: () =>
+      machine?.health() ?? {
+        state: read.ok ? "starting" : "degraded",
+        stage: read.ok ? "environment" : "config",
+      },
+    backend: () => machine?.backend ?? null,
+  }),
+  door: () => machine?.door ?? null,
+  log,
+});
+
+process.once("SIGTERM", () => void end("SIGTERM", 0));
+process.once("SIGINT", () => void end("SIGINT", 0));
+process.once("uncaughtException", (error) => {
+  log("error", "an error was caught nowhere", { error: error.stack ?? error.message });
+  void end("uncaughtException", 1);
+});
+
+server.listen(place.port, place.host);
+await once(server, "listening");
+log("info", "the controller listens", { host: place.host, port: place.port });
+if (ignored.length > 0) log("warn", "unusable environment variables are ignored", { names: ignored });
+if (read.ok) machine = bootMachine(place, read.settings, process.env, log);
+else log("error", "the machine's environment is unusable", { problems: read.problems });
+
+async function end(cause: string, exitCode: 0 | 1): Promise<void> {
+  if (isEnding) return;
+  isEnding = true;
+  log("info", "the controller ends", { cause });
+  try {
+    await machine?.shutdown();
+    server.closeAllConnections();
+    process.exit(exitCode);
+  } catch (error) {
+    log("error", "the controller could not end in order", { error: errorText(error) });
+    process.exit(1);
+  }
+}
+
+function machineLog(settings: Settings | null): Log {
+  const named = Object.entries(process.env).flatMap(([name, value]) =>
+    value !== undefined && SECRET_NAME.test(name) ? [value] : [],
+  );
+  const derived = settings === null ? [] : Object.values(deriveGatewaySecrets(settings.gatewayToken));
+  return createLog((line) => process.stdout.write(`${line}\n`), [...named, ...derived]);
+}

@@ -1,0 +1,34 @@
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+
+/**
+ * The two credentials that open the gateway's own loopback port. They are derived, so that neither the
+ * gateway token nor the proxy token is ever handed to the gateway's process.
+ */
+export interface GatewaySecrets {
+  /**
+   * Name of the request header whose presence makes a request the owner's. OpenClaw authenticates by header
+   * alone in trusted-proxy mode, and repeats the header's *value* in logs, profiles and transcripts; so the
+   * name is the secret, and the value is a plain word.
+   */
+  readonly ownerHeader: string;
+  /** Password for callers on loopback that do not come through the proxy: this controller, the OpenClaw CLI. */
+  readonly password: string;
+}
+
+/** The identity that the proxy vouches for. OpenClaw shows it as the name of the person. */
+export const OWNER_IDENTITY = "Owner";
+
+/** Derives the gateway's credentials from the gateway token by HMAC-SHA256 with a label per purpose. */
+export function deriveGatewaySecrets(gatewayToken: string): GatewaySecrets {
+  const derive = (label: string): string => createHmac("sha256", gatewayToken).update(label).digest("hex");
+  return {
+    ownerHeader: `x-kiloclaw-owner-${derive("kiloclaw/openclaw/owner-header/v1")}`,
+    password: derive("kiloclaw/openclaw/password/v1"),
+  };
+}
+
+/** Compares two texts in a time that depends on neither, lengths included. */
+export function isSameSecret(given: string, expected: string): boolean {
+  const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
+  return timingSafeEqual(digest(given), digest(expected));
+}
