@@ -1,0 +1,129 @@
+import { z } from "zod";
+import type { KiloClawInstance } from "./instance/object.ts";
+import type { MachineDefaults } from "./instance/machine-request.ts";
+
+/** The bindings of wrangler.jsonc, and the variables and secrets of `.dev.vars.example`, still unread. */
+export type Env = {
+  KILOCLAW_INSTANCE: DurableObjectNamespace<KiloClawInstance>;
+  HYPERDRIVE: Hyperdrive;
+  KV_CLAW_CACHE: KVNamespace;
+} & Partial<Record<keyof z.input<typeof environmentSchema>, string>>;
+
+/** An RPC waits this long for its effort to settle, then answers with the status so far. */
+export const OPERATION_WAIT_MS = 25_000;
+/** What an alarm gives one effort; the next alarm carries on. */
+export const ALARM_WAIT_MS = 60_000;
+/** What a request that found the machine silent waits for a second look. */
+export const DOUBT_WAIT_MS = 3_000;
+/** Until the first alarm after an operation, in case the operation itself is cut off. */
+export const ALARM_AFTER_OPERATION_MS = 5_000;
+/** Bodies of our own routes. */
+export const BODY_BYTES_MAX = 256 * 1024;
+
+const SECRET_CHARS_MIN = 32;
+const secret = z.string().min(SECRET_CHARS_MIN, `has fewer than ${SECRET_CHARS_MIN} characters`);
+const url = z.url({ protocol: /^https?$/ });
+const commaList = z.string().transform((text) =>
+  text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== ""),
+);
+
+const environmentSchema = z.object({
+  WORKER_ENV: z.string().min(1),
+  FLY_API_TOKEN: z.string().min(1),
+  FLY_APP_NAME: z.string().min(1),
+  FLY_REGION: commaList.pipe(z.array(z.string().regex(/^[a-z]{2,4}$/)).min(1)),
+  FLY_API_BASE_URL: url.default("https://api.machines.dev"),
+  FLY_PROXY_URL: z.string().min(1).default("https://{app}.fly.dev"),
+  FLY_REGISTRY_APP: z.string().min(1).optional(),
+  FLY_IMAGE_TAG: z.string().min(1).optional(),
+  FLY_IMAGE_DIGEST: z
+    .string()
+    .regex(/^sha256:[0-9a-f]{64}$/)
+    .optional(),
+  NEXTAUTH_SECRET: secret,
+  INTERNAL_API_SECRET: secret,
+  GATEWAY_TOKEN_SECRET: secret,
+  OPENCLAW_ALLOWED_ORIGINS: commaList.pipe(z.array(url)).optional(),
+});
+
+export type Config = {
+  workerEnv: string;
+  /** Plain HTTP cookies are only for a developer's own machine. */
+  development: boolean;
+  fly: { apiToken: string; apiBaseUrl: string; appName: string; proxyUrlPattern: string; regions: string[] };
+  machineDefaults: MachineDefaults;
+  sessionSecret: string;
+  internalApiSecret: string;
+  gatewayTokenSecret: string;
+};
+
+export type ReadConfig = { kind: "ok"; config: Config } | { kind: "misconfigured"; problems: string[] };
+
+/** Where the Worker answers when nothing else is said. */
+const PUBLIC_ORIGIN = "https://claw.kilo.ai";
+
+const readConfigs = new WeakMap<object, ReadConfig>();
+
+/**
+ * The environment, validated once per isolate. A problem names the variable and what is wrong with it, never its value.
+ */
+export function readConfig(env: Env): ReadConfig {
+  const known = readConfigs.get(env);
+  if (known !== undefined) return known;
+  const read = parseConfig(env);
+  readConfigs.set(env, read);
+  return read;
+}
+
+function parseConfig(env: Env): ReadConfig {
+  // An empty variable is a missing one: that is how wrangler and shells leave them.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
+  const parsed = environmentSchema.safeParse(given);
+  if (!parsed.success) {
+    return {
+      kind: "misconfigured",
+      problems: parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`),
+    };
+  }
+  const vars = parsed.data;
+  const repository = `registry.fly.io/${vars.FLY_REGISTRY_APP ?? vars.FLY_APP_NAME}`;
+  const image = imageOf(repository, vars.FLY_IMAGE_DIGEST, vars.FLY_IMAGE_TAG);
+  if (image === null) {
+    return {
+      kind: "misconfigured",
+      problems: ["FLY_IMAGE_DIGEST or FLY_IMAGE_TAG: one of them is required"],
+    };
+  }
+  return {
+    kind: "ok",
+    config: {
+      workerEnv: vars.WORKER_ENV,
+      development: vars.WORKER_ENV === "development",
+      fly: {
+        apiToken: vars.FLY_API_TOKEN,
+        apiBaseUrl: vars.FLY_API_BASE_URL,
+        appName: vars.FLY_APP_NAME,
+        proxyUrlPattern: vars.FLY_PROXY_URL,
+        regions: vars.FLY_REGION,
+      },
+      machineDefaults: { image, allowedOrigins: vars.OPENCLAW_ALLOWED_ORIGINS ?? [PUBLIC_ORIGIN] },
+      sessionSecret: vars.NEXTAUTH_SECRET,
+      internalApiSecret: vars.INTERNAL_API_SECRET,
+      gatewayTokenSecret: vars.GATEWAY_TOKEN_SECRET,
+    },
+  };
+}
+
+/** By digest where there is one: a tag that moves is not pulled again by Fly, and may differ between two machines. */
+function imageOf(repository: string, digest: string | undefined, tag: string | undefined): string | null {
+  if (digest !== undefined) return `${repository}@${digest}`;
+  return tag === undefined ? null : `${repository}:${tag}`;
+}
+
+/** The base URL of Fly's proxy for an app. */
+export function flyProxyUrl(pattern: string, appName: string): string {
+  return pattern.replaceAll("{app}", appName);
+}

@@ -1,0 +1,184 @@
+import { z } from "zod";
+import { classifyFlyAnswer, type FlyError, noAnswer } from "./errors.ts";
+import {
+  type FlyMachine,
+  flyMachineSchema,
+  type FlyVolume,
+  flyVolumeSchema,
+  isVolumeGone,
+  type MachineRequest,
+} from "./schemas.ts";
+
+export type FlyResult<T> = { ok: true; value: T } | { ok: false; error: FlyError };
+
+/** States that the wait call accepts (docs: machines/api/machines-resource#wait-for-a-machine). */
+export type AwaitableState = "started" | "stopped" | "destroyed";
+
+/** The calls that the reconciler makes. Nothing here decides or retries: one method, one request, one result. */
+export type FlyClient = {
+  getMachine(app: string, id: string): Promise<FlyResult<FlyMachine>>;
+  /** Live machines whose metadata has this value, newest knowledge not guaranteed (fly-machines-api.md §4.13). */
+  findMachines(app: string, key: string, value: string): Promise<FlyResult<FlyMachine[]>>;
+  createMachine(app: string, request: MachineRequest): Promise<FlyResult<FlyMachine>>;
+  updateMachine(app: string, id: string, request: MachineRequest): Promise<FlyResult<FlyMachine>>;
+  startMachine(app: string, id: string): Promise<FlyResult<null>>;
+  stopMachine(app: string, id: string): Promise<FlyResult<null>>;
+  /** Forced: stops it first where it runs. A machine that is gone already is `not_found`. */
+  destroyMachine(app: string, id: string): Promise<FlyResult<null>>;
+  /** Holds until the state is reached or `timeoutS` (1–60) is over; either way the machine is to be read again. */
+  waitForMachine(
+    app: string,
+    id: string,
+    state: AwaitableState,
+    instanceId: string,
+    timeoutS: number,
+    signal: AbortSignal,
+  ): Promise<FlyResult<null>>;
+  getVolume(app: string, id: string): Promise<FlyResult<FlyVolume>>;
+  /** Volumes of this name that are not on their way out. */
+  findVolumes(app: string, name: string): Promise<FlyResult<FlyVolume[]>>;
+  createVolume(app: string, request: VolumeRequest): Promise<FlyResult<FlyVolume>>;
+  deleteVolume(app: string, id: string): Promise<FlyResult<null>>;
+};
+
+export type VolumeRequest = {
+  name: string;
+  region: string;
+  size_gb: number;
+  /** A hint, so that the volume lands on a host that has room for its machine. */
+  compute: MachineRequest["config"]["guest"];
+};
+
+export type FlyClientOptions = {
+  baseUrl: string;
+  token: string;
+  /** Told after every call: method, path, status (null: no answer), Fly's request id and the time it took. */
+  onCall: (call: FlyCall) => void;
+};
+
+export type FlyCall = {
+  method: string;
+  path: string;
+  status: number | null;
+  requestId: string | null;
+  durationMs: number;
+};
+
+const CALL_TIMEOUT_MS = 15_000;
+/** Creates and updates place the machine on a host before they answer. */
+const PLACE_TIMEOUT_MS = 40_000;
+/** A lease of somebody else makes stop and destroy block until it expires (fly-machines-api.md §4.11). */
+const BLOCKING_TIMEOUT_MS = 40_000;
+/** The gateway in front of the wait call may hold an answer a little past its timeout (§4.10). */
+const WAIT_GRACE_MS = 8_000;
+
+const anySchema = z.unknown();
+
+/** A client of the Fly Machines API (https://docs.machines.dev). Never throws for what Fly or the network does. */
+export function createFlyClient(options: FlyClientOptions): FlyClient {
+  const call = createCaller(options);
+  const machines = (app: string): string => `/v1/apps/${encodeURIComponent(app)}/machines`;
+  const volumes = (app: string): string => `/v1/apps/${encodeURIComponent(app)}/volumes`;
+  const machine = (app: string, id: string): string => `${machines(app)}/${encodeURIComponent(id)}`;
+  const volume = (app: string, id: string): string => `${volumes(app)}/${encodeURIComponent(id)}`;
+  const done = async (result: Promise<FlyResult<unknown>>): Promise<FlyResult<null>> => {
+    const answer = await result;
+    return answer.ok ? { ok: true, value: null } : answer;
+  };
+  return {
+    getMachine: (app, id) => call("GET", machine(app, id), flyMachineSchema),
+    findMachines: (app, key, value) =>
+      call(
+        "GET",
+        `${machines(app)}?metadata.${encodeURIComponent(key)}=${encodeURIComponent(value)}`,
+        z.array(flyMachineSchema),
+      ),
+    createMachine: (app, body) =>
+      call("POST", machines(app), flyMachineSchema, { body, timeoutMs: PLACE_TIMEOUT_MS }),
+    updateMachine: (app, id, body) =>
+      call("POST", machine(app, id), flyMachineSchema, { body, timeoutMs: PLACE_TIMEOUT_MS }),
+    startMachine: (app, id) => done(call("POST", `${machine(app, id)}/start`, anySchema)),
+    stopMachine: (app, id) =>
+      done(call("POST", `${machine(app, id)}/stop`, anySchema, { body: {}, timeoutMs: BLOCKING_TIMEOUT_MS })),
+    destroyMachine: (app, id) =>
+      done(call("DELETE", `${machine(app, id)}?force=true`, anySchema, { timeoutMs: BLOCKING_TIMEOUT_MS })),
+    waitForMachine: (app, id, state, instanceId, timeoutS, signal) => {
+      const query = new URLSearchParams({ state, timeout: String(timeoutS), instance_id: instanceId });
+      return done(
+        call("GET", `${machine(app, id)}/wait?${query.toString()}`, anySchema, {
+          timeoutMs: timeoutS * 1_000 + WAIT_GRACE_MS,
+          signal,
+        }),
+      );
+    },
+    getVolume: (app, id) => call("GET", volume(app, id), flyVolumeSchema),
+    findVolumes: async (app, name) => {
+      const all = await call("GET", volumes(app), z.array(flyVolumeSchema));
+      if (!all.ok) return all;
+      return { ok: true, value: all.value.filter((found) => found.name === name && !isVolumeGone(found)) };
+    },
+    createVolume: (app, body) =>
+      call("POST", volumes(app), flyVolumeSchema, { body, timeoutMs: PLACE_TIMEOUT_MS }),
+    deleteVolume: (app, id) => done(call("DELETE", volume(app, id), anySchema)),
+  };
+}
+
+type CallOptions = { body?: unknown; timeoutMs?: number; signal?: AbortSignal };
+type Caller = <T>(
+  method: string,
+  path: string,
+  schema: z.ZodType<T>,
+  options?: CallOptions,
+) => Promise<FlyResult<T>>;
+
+function createCaller({ baseUrl, token, onCall }: FlyClientOptions): Caller {
+  return async (method, path, schema, { body, timeoutMs = CALL_TIMEOUT_MS, signal } = {}) => {
+    const startedAt = Date.now();
+    const deadline = AbortSignal.timeout(timeoutMs);
+    const report = (status: number | null, requestId: string | null): void =>
+      onCall({ method, path, status, requestId, durationMs: Date.now() - startedAt });
+    try {
+      const response = await fetch(new URL(path, baseUrl), {
+        method,
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...(body === undefined ? {} : { "content-type": "application/json" }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        redirect: "manual",
+        signal: signal === undefined ? deadline : AbortSignal.any([deadline, signal]),
+      });
+      const text = await response.text();
+      report(response.status, response.headers.get("fly-request-id"));
+      if (!response.ok)
+        return { ok: false, error: classifyFlyAnswer(response.status, text, response.headers) };
+      return readAnswer(text, schema);
+    } catch (cause) {
+      report(null, null);
+      return { ok: false, error: noAnswer(describeFailure(cause, timeoutMs)) };
+    }
+  };
+}
+
+/** A 2xx that can't be read took effect all the same, so its outcome is unknown, not failed. */
+function readAnswer<T>(text: string, schema: z.ZodType<T>): FlyResult<T> {
+  const parsed = schema.safeParse(parseJson(text));
+  if (parsed.success) return { ok: true, value: parsed.data };
+  const where = parsed.error.issues.slice(0, 3).map((issue) => `${issue.path.join(".")}: ${issue.code}`);
+  return { ok: false, error: noAnswer(`Fly's answer could not be read (${where.join(", ")})`) };
+}
+
+function parseJson(text: string): unknown {
+  if (text === "") return null;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function describeFailure(cause: unknown, timeoutMs: number): string {
+  if (cause instanceof Error && cause.name === "TimeoutError")
+    return `Fly did not answer within ${timeoutMs / 1_000} s`;
+  return "Fly could not be reached";
+}

@@ -1,0 +1,85 @@
+import { z } from "zod";
+
+/** Fly may add fields and enum values at any time, so objects are loose and unknown states are strings. */
+const exitEventSchema = z.object({
+  requested_stop: z.boolean().optional(),
+  exit_code: z.number().optional(),
+  signal: z.number().optional(),
+  oom_killed: z.boolean().optional(),
+  error: z.string().optional(),
+});
+
+const machineEventSchema = z.object({
+  type: z.string(),
+  status: z.string().optional(),
+  timestamp: z.number().optional(),
+  request: z.object({ exit_event: exitEventSchema.optional() }).nullish().catch(null),
+});
+
+const machineConfigSchema = z.object({
+  metadata: z.record(z.string(), z.string()).nullish(),
+  mounts: z.array(z.object({ volume: z.string().optional(), path: z.string().optional() })).nullish(),
+});
+
+/** A machine as Fly answers it (docs: machines/api/machines-resource); `config` is missing when its host is. */
+export const flyMachineSchema = z.object({
+  id: z.string(),
+  name: z.string().optional(),
+  state: z.string(),
+  region: z.string().optional(),
+  instance_id: z.string().optional(),
+  created_at: z.string().optional(),
+  host_status: z.string().optional(),
+  config: machineConfigSchema.nullish(),
+  incomplete_config: machineConfigSchema.nullish(),
+  events: z.array(machineEventSchema).nullish(),
+});
+export type FlyMachine = z.infer<typeof flyMachineSchema>;
+
+/** A volume as Fly answers it (docs: machines/api/volumes-resource); any field but the id may be missing. */
+export const flyVolumeSchema = z.object({
+  id: z.string(),
+  name: z.string().optional(),
+  state: z.string().optional(),
+  region: z.string().optional(),
+  created_at: z.string().optional(),
+  attached_machine_id: z.string().nullish(),
+});
+export type FlyVolume = z.infer<typeof flyVolumeSchema>;
+
+/** The error envelope; `error` is the usual key, `message` an older one. */
+export const flyErrorSchema = z.object({
+  error: z.string().optional(),
+  message: z.string().optional(),
+  status: z.string().optional(),
+});
+
+/** States in which a volume counts as gone: Fly keeps it for a day, but nothing can mount it. */
+const GONE_VOLUME_STATES = new Set([
+  "scheduling_destroy",
+  "pending_destroy",
+  "fork_cleanup",
+  "waiting_for_detach",
+  "destroying",
+  "destroyed",
+]);
+
+export function isVolumeGone(volume: FlyVolume): boolean {
+  return volume.state !== undefined && GONE_VOLUME_STATES.has(volume.state);
+}
+
+/** The body of create and update (docs: machines/api/machines-resource). An update replaces the whole config. */
+export type MachineRequest = {
+  name?: string;
+  region?: string;
+  config: {
+    image: string;
+    env: Record<string, string>;
+    guest: { cpu_kind: string; cpus: number; memory_mb: number };
+    mounts: { volume: string; path: string }[];
+    services: unknown[];
+    metadata: Record<string, string>;
+    restart: { policy: string };
+    stop_config: { signal: string; timeout: string };
+  };
+};

@@ -1,0 +1,48 @@
+import type { OperationResult, Refusal } from "../instance/operations.ts";
+import { misconfigured, problem } from "./problem.ts";
+
+/** The answer to start, stop, restart, destroy and repair: 200 settled, 202 under way, else a problem. */
+export function operationAnswer(result: OperationResult, now: number): Response {
+  switch (result.kind) {
+    case "settled":
+      return Response.json({ ok: true, status: result.status }, { status: 200 });
+    case "under_way":
+      return Response.json({ ok: true, status: result.status }, { status: 202 });
+    case "hindered": {
+      const { status, code, message, nextTryAt } = result;
+      const retryAfterS = nextTryAt === null ? 60 : Math.max(1, Math.ceil((nextTryAt - now) / 1_000));
+      return problem("upstream_failed", {
+        detail: `${message} The wish is stored and tried again by itself.`,
+        retryAfterS,
+        extra: { reason: code, instanceStatus: status },
+      });
+    }
+    case "not_provisioned":
+    case "destroying":
+    case "misconfigured":
+    case "state_unreadable":
+      return refusalAnswer(result);
+    default:
+      return result satisfies never;
+  }
+}
+
+export function refusalAnswer(refusal: Refusal): Response {
+  switch (refusal.kind) {
+    case "not_provisioned":
+      return problem("not_provisioned", { detail: "This user has no instance. Provision one first." });
+    case "destroying":
+      return problem("destroying", {
+        detail: "The instance is being destroyed. Provision a new one when that is done.",
+        retryAfterS: 60,
+      });
+    case "misconfigured":
+      return misconfigured();
+    case "state_unreadable":
+      return problem("state_unreadable", {
+        detail: "The instance's record can't be read. Nothing was changed; an operator has to look at it.",
+      });
+    default:
+      return refusal satisfies never;
+  }
+}

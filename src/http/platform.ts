@@ -1,0 +1,54 @@
+import { Hono } from "hono";
+import { secretsEqual } from "../auth/secrets.ts";
+import { eventsQuerySchema, provisionRequestSchema, userQuerySchema, userRequestSchema } from "./requests.ts";
+import { operationAnswer, refusalAnswer } from "./answers.ts";
+import { parseJsonBody, parseQuery } from "./body.ts";
+import { type AppEnv, instanceOf, requireConfig } from "./context.ts";
+import { problem } from "./problem.ts";
+
+const INTERNAL_KEY_HEADER = "x-internal-api-key";
+
+/** `/api/platform/*`: for the Next.js app and operators, behind the internal key. */
+export const platformRoutes = new Hono<AppEnv>();
+
+platformRoutes.use(requireConfig, async (c, next) => {
+  const given = c.req.header(INTERNAL_KEY_HEADER);
+  if (given === undefined) {
+    return problem("unauthenticated", { detail: `Send the internal key in ${INTERNAL_KEY_HEADER}.` });
+  }
+  if (!(await secretsEqual(given, c.get("config").internalApiSecret))) {
+    return problem("forbidden", { detail: "The internal key is not the right one." });
+  }
+  return next();
+});
+
+platformRoutes.post("/provision", async (c) => {
+  const body = await parseJsonBody(c.req.raw, provisionRequestSchema);
+  if (body.kind === "refused") return body.response;
+  const result = await instanceOf(c.env, body.value.userId).provision(body.value);
+  return result.kind === "provisioned"
+    ? Response.json({ sandboxId: result.sandboxId }, { status: 201 })
+    : refusalAnswer(result);
+});
+
+for (const operation of ["start", "stop", "restart", "destroy", "repair"] as const) {
+  platformRoutes.post(`/${operation}`, async (c) => {
+    const body = await parseJsonBody(c.req.raw, userRequestSchema);
+    if (body.kind === "refused") return body.response;
+    return operationAnswer(await instanceOf(c.env, body.value.userId)[operation](), Date.now());
+  });
+}
+
+platformRoutes.get("/status", async (c) => {
+  const query = parseQuery(c.req.raw, userQuerySchema);
+  if (query.kind === "refused") return query.response;
+  const result = await instanceOf(c.env, query.value.userId).status();
+  return result.kind === "status" ? Response.json(result.view) : refusalAnswer(result);
+});
+
+platformRoutes.get("/events", async (c) => {
+  const query = parseQuery(c.req.raw, eventsQuerySchema);
+  if (query.kind === "refused") return query.response;
+  const result = await instanceOf(c.env, query.value.userId).events(query.value.limit);
+  return result.kind === "events" ? Response.json({ events: result.events }) : refusalAnswer(result);
+});

@@ -1,0 +1,73 @@
+import { WorkerEntrypoint } from "cloudflare:workers";
+import type { z } from "zod";
+import type { Env } from "../config.ts";
+import type { EventsResult, OperationResult, ProvisionResult, StatusResult } from "../instance/operations.ts";
+import { instanceOf } from "./context.ts";
+import { provisionRequestSchema, userIdSchema } from "./requests.ts";
+
+export type InvalidRequest = { kind: "invalid_request"; issues: { path: string; message: string }[] };
+
+const EVENTS_MAX = 500;
+
+/**
+ * The platform's operations as typed RPC, for a Worker with a service binding to this one (docs: workers/runtime-apis/rpc).
+ * The binding is the authorisation. Results are tagged values; nothing is thrown on purpose.
+ */
+export class KiloClawPlatform extends WorkerEntrypoint<Env> {
+  async provision(
+    request: z.input<typeof provisionRequestSchema>,
+  ): Promise<ProvisionResult | InvalidRequest> {
+    const parsed = provisionRequestSchema.safeParse(request);
+    if (!parsed.success) return invalid(parsed.error);
+    return instanceOf(this.env, parsed.data.userId).provision(parsed.data);
+  }
+
+  async start(userId: string): Promise<OperationResult | InvalidRequest> {
+    return this.#operate(userId, "start");
+  }
+
+  async stop(userId: string): Promise<OperationResult | InvalidRequest> {
+    return this.#operate(userId, "stop");
+  }
+
+  async restart(userId: string): Promise<OperationResult | InvalidRequest> {
+    return this.#operate(userId, "restart");
+  }
+
+  async destroy(userId: string): Promise<OperationResult | InvalidRequest> {
+    return this.#operate(userId, "destroy");
+  }
+
+  async repair(userId: string): Promise<OperationResult | InvalidRequest> {
+    return this.#operate(userId, "repair");
+  }
+
+  async status(userId: string): Promise<StatusResult | InvalidRequest> {
+    const parsed = userIdSchema.safeParse(userId);
+    return parsed.success ? instanceOf(this.env, parsed.data).status() : invalid(parsed.error);
+  }
+
+  /** The newest `limit` (at most 500) lines of the instance's log, newest first. */
+  async events(userId: string, limit = 100): Promise<EventsResult | InvalidRequest> {
+    const parsed = userIdSchema.safeParse(userId);
+    if (!parsed.success) return invalid(parsed.error);
+    return instanceOf(this.env, parsed.data).events(
+      Math.min(Math.max(1, Math.trunc(limit) || 1), EVENTS_MAX),
+    );
+  }
+
+  async #operate(
+    userId: string,
+    operation: "start" | "stop" | "restart" | "destroy" | "repair",
+  ): Promise<OperationResult | InvalidRequest> {
+    const parsed = userIdSchema.safeParse(userId);
+    return parsed.success ? instanceOf(this.env, parsed.data)[operation]() : invalid(parsed.error);
+  }
+}
+
+function invalid(error: z.ZodError): InvalidRequest {
+  return {
+    kind: "invalid_request",
+    issues: error.issues.slice(0, 20).map(({ path, message }) => ({ path: path.join("."), message })),
+  };
+}

@@ -1,0 +1,23 @@
+/** One line of the instance's own log, from which "why is it not running?" is answered. */
+export type InstanceEvent = {
+  /** Milliseconds since the epoch. */
+  at: number;
+  kind: "operation" | "step" | "status" | "problem";
+  /** The operation, the step, the new status or the problem's code. */
+  what: string;
+  why: string;
+  /** What came of a step; null for the others. */
+  outcome: string | null;
+  durationMs: number | null;
+};
+
+export const EVENTS_MAX = 500;
+export const EVENT_TEXT_CHARS_MAX = 600;
+
+export function clipEvent(event: InstanceEvent): InstanceEvent {
+  return {
+    ...event,
+    why: event.why.slice(0, EVENT_TEXT_CHARS_MAX),
+    outcome: event.outcome?.slice(0, EVENT_TEXT_CHARS_MAX) ?? null,
+  };
+}

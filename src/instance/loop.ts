@@ -1,0 +1,258 @@
+import { decide } from "./decide.ts";
+import type { InstanceEvent } from "./events.ts";
+import type { Observation } from "./observation.ts";
+import { observe, type ObservePorts } from "./observe.ts";
+import { applyDecision, applyOutcome, beginStep, noteSeen, type Outcome } from "./outcome.ts";
+import { perform, type PerformPorts } from "./perform.ts";
+import type { InstanceState, ProblemCode } from "./state.ts";
+import type { Decision } from "./step.ts";
+
+export type StoragePort = {
+  /** The current record; null when the instance does not exist (any more). */
+  load(): InstanceState | null;
+  /** Durable before the next message leaves the object. */
+  save(state: InstanceState): void;
+  append(event: InstanceEvent): void;
+  erase(): Promise<void>;
+};
+
+export type ClockPort = {
+  now(): number;
+  /** Ends early, without an error, when the signal fires. */
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+};
+
+export type LoopPorts = ObservePorts & PerformPorts & { storage: StoragePort; clock: ClockPort };
+
+/** How an effort ended: nothing left to do, or to be taken up again at an instant. */
+export type Verdict = { kind: "settled" } | { kind: "pending"; nextAt: number };
+
+export type Reconciler = {
+  /**
+   * Runs the one effort, or joins the one that runs, until it settles or `until` is reached.
+   * A later joiner extends the effort; an earlier one leaves it at its own bound.
+   */
+  run(until: number): Promise<Verdict>;
+  /** A newer intent was stored: a wait of the running effort ends at once. */
+  nudge(): void;
+};
+
+/** Far more turns than any life needs between two rests, so that a rule that goes in circles can't burn an hour. */
+const TURNS_MAX = 300;
+/** A wait shorter than this did not wait; the pause keeps a contradiction between two calls from spinning. */
+const WAIT_MS_MIN = 100;
+const REFUSED_WAIT_MS = 1_000;
+const GATEWAY_POLL_MS_MIN = 150;
+const GATEWAY_POLL_MS_MAX = 1_000;
+/** Fly accepts waits of 1 to 60 s; the proxies before it may cut longer ones. */
+const MACHINE_WAIT_S_MAX = 50;
+
+/** The one loop: observe, decide, perform, store, and round again. There is no other code that acts on a tenant. */
+export function createReconciler(ports: LoopPorts): Reconciler {
+  const { clock } = ports;
+  let effort: Promise<Verdict> | null = null;
+  let deadline = 0;
+  let nudged = new AbortController();
+
+  const start = (): Promise<Verdict> => {
+    const running = runEffort(ports, {
+      deadline: () => deadline,
+      nudged: () => nudged.signal,
+    });
+    effort = running;
+    const clear = (): void => {
+      effort = null;
+    };
+    running.then(clear, clear);
+    return running;
+  };
+
+  return {
+    async run(until) {
+      deadline = effort === null ? until : Math.max(deadline, until);
+      const running = effort ?? start();
+      const left = new AbortController();
+      const bound = clock
+        .sleep(Math.max(0, until - clock.now()), left.signal)
+        .then((): Verdict => ({ kind: "pending", nextAt: clock.now() }));
+      try {
+        return await Promise.race([running, bound]);
+      } finally {
+        left.abort();
+      }
+    },
+    nudge() {
+      nudged.abort();
+      nudged = new AbortController();
+    },
+  };
+}
+
+type Effort = { deadline: () => number; nudged: () => AbortSignal };
+
+async function runEffort(ports: LoopPorts, effort: Effort): Promise<Verdict> {
+  const { storage, clock } = ports;
+  for (let turn = 0; turn < TURNS_MAX; turn += 1) {
+    const before = storage.load();
+    if (before === null) return { kind: "settled" };
+    const signal = effort.nudged();
+    const seen = await observe(before, ports);
+    const state = storage.load();
+    if (state === null) return { kind: "settled" };
+    // What was seen for an older wish may not hold what the newer one needs to know.
+    if (state.epoch !== before.epoch) continue;
+    const decision = decide(state, seen, clock.now());
+    const told = tell(ports, noteSeen(state, seen), decision);
+    switch (decision.kind) {
+      case "settled":
+        return { kind: "settled" };
+      case "step":
+        if (!(await act(ports, told, decision))) return { kind: "settled" };
+        break;
+      case "wait": {
+        const now = clock.now();
+        const until = told.retryAt ?? decision.until;
+        if (now >= effort.deadline() || !worthWaiting(decision, until - now))
+          return { kind: "pending", nextAt: until };
+        await pause(ports, told, seen, decision, Math.min(until, effort.deadline()), signal);
+        break;
+      }
+      default:
+        return decision satisfies never;
+    }
+  }
+  return { kind: "pending", nextAt: clock.now() };
+}
+
+/** A passing fault is sat out for a few short tries; whoever waits is told of any other, and of one that lasts, at once. */
+function worthWaiting({ problem }: Extract<Decision, { kind: "wait" }>, waitMs: number): boolean {
+  return problem === null || (PASSING.has(problem.code) && waitMs <= SIT_OUT_MS_MAX);
+}
+
+const PASSING: ReadonlySet<ProblemCode> = new Set([
+  "fly_unreachable",
+  "fly_busy",
+  "no_capacity",
+  "machine_gone",
+  "machine_stopped",
+]);
+const SIT_OUT_MS_MAX = 5_000;
+
+/** Stores and logs what the decision tells the user, where that is new. */
+function tell({ storage, clock }: LoopPorts, state: InstanceState, decision: Decision): InstanceState {
+  const now = clock.now();
+  const next = applyDecision(state, decision, now);
+  const event = { at: now, outcome: null, durationMs: null };
+  if (next.status !== state.status) {
+    storage.append({ ...event, kind: "status", what: next.status, why: decision.reason });
+  }
+  if (next.lastError !== null && next.lastError.at !== state.lastError?.at) {
+    storage.append({ ...event, kind: "problem", what: next.lastError.code, why: next.lastError.message });
+  }
+  storage.save(next);
+  return next;
+}
+
+/** Performs a step between two writes of the record. False when the record is gone afterwards. */
+async function act(
+  ports: LoopPorts,
+  state: InstanceState,
+  decision: Extract<Decision, { kind: "step" }>,
+): Promise<boolean> {
+  const { storage, clock } = ports;
+  const { step } = decision;
+  const startedAt = clock.now();
+  const begun = beginStep(state, step, startedAt);
+  storage.save(begun);
+  const outcome = await perform(begun, step, ports);
+  const now = clock.now();
+  const current = storage.load();
+  if (current === null) return false;
+  storage.append({
+    at: now,
+    kind: "step",
+    what: step.kind,
+    why: decision.reason,
+    outcome: describeOutcome(outcome),
+    durationMs: now - startedAt,
+  });
+  const next = applyOutcome(current, step, outcome, now);
+  if (next === null) {
+    await storage.erase();
+    return false;
+  }
+  if (next.lastError !== null && next.lastError.at !== current.lastError?.at) {
+    const { code, message } = next.lastError;
+    storage.append({ at: now, kind: "problem", what: code, why: message, outcome: null, durationMs: null });
+  }
+  storage.save(next);
+  return true;
+}
+
+/** Waits for what the decision names, for its deadline, or for a newer intent, whichever is first. */
+async function pause(
+  { clock, fly }: LoopPorts,
+  state: InstanceState,
+  seen: Observation,
+  { on }: Extract<Decision, { kind: "wait" }>,
+  until: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const startedAt = clock.now();
+  const left = Math.max(0, until - startedAt);
+  switch (on) {
+    case "time":
+      await clock.sleep(left, signal);
+      break;
+    case "gateway": {
+      // The younger the start, the denser the questions; a gateway takes from two to thirty seconds.
+      const age = (startedAt - state.statusSince) / 20;
+      await clock.sleep(
+        Math.min(left, Math.max(GATEWAY_POLL_MS_MIN, Math.min(age, GATEWAY_POLL_MS_MAX))),
+        signal,
+      );
+      break;
+    }
+    case "machine":
+      if (seen.machine.kind === "present") {
+        const timeoutS = Math.min(MACHINE_WAIT_S_MAX, Math.max(1, Math.ceil(left / 1_000)));
+        const { id, instanceId } = seen.machine;
+        const answer = await fly.waitForMachine(
+          state.appName,
+          id,
+          AWAITED[state.intent],
+          instanceId,
+          timeoutS,
+          signal,
+        );
+        // 408 is how Fly says "not yet"; any other refusal came without waiting.
+        if (!answer.ok && answer.error.status !== 408)
+          await clock.sleep(Math.min(left, REFUSED_WAIT_MS), signal);
+      }
+      break;
+    default:
+      return on satisfies never;
+  }
+  const waited = clock.now() - startedAt;
+  if (waited < WAIT_MS_MIN) await clock.sleep(WAIT_MS_MIN - waited, signal);
+}
+
+const AWAITED = { running: "started", stopped: "stopped", destroyed: "destroyed" } as const;
+
+function describeOutcome(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case "done":
+      return "done";
+    case "volume_created":
+    case "machine_created":
+      return `${outcome.kind} ${outcome.id}`;
+    case "name_taken":
+      return `the name is taken by machine ${outcome.machineId}`;
+    case "no_capacity":
+    case "failed":
+    case "outcome_unknown":
+      return `${outcome.kind}: ${outcome.message}`;
+    default:
+      return outcome satisfies never;
+  }
+}

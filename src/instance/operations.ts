@@ -1,0 +1,124 @@
+import type { InstanceEvent } from "./events.ts";
+import type { InstanceState, LastError, MachineSize, ProblemCode, Status } from "./state.ts";
+
+type Channels = InstanceState["settings"]["channels"];
+
+/** What the platform may say of an instance at provision; absent keeps what is stored. Already validated. */
+export type ProvisionRequest = {
+  userId: string;
+  envVars?: Record<string, string> | undefined;
+  kilocodeApiKey?: string | null | undefined;
+  kilocodeDefaultModel?: string | null | undefined;
+  channels?: { [Channel in keyof Channels]?: Channels[Channel] } | undefined;
+  machineSize?: MachineSize | undefined;
+  region?: string | undefined;
+};
+
+/** Why an operation was not carried out; nothing was changed. */
+export type Refusal =
+  | { kind: "not_provisioned" }
+  | { kind: "destroying" }
+  | { kind: "misconfigured" }
+  | { kind: "state_unreadable" };
+
+export type ProvisionResult = { kind: "provisioned"; sandboxId: string; status: Status } | Refusal;
+
+/**
+ * How an operation stands when its bound is over. The intent is stored in every case but a refusal, and the alarm
+ * carries on; `hindered` tells what is in the way, and when it is tried again.
+ */
+export type OperationResult =
+  | { kind: "settled"; status: Status }
+  | { kind: "under_way"; status: Status }
+  | { kind: "hindered"; status: Status; code: ProblemCode; message: string; nextTryAt: number | null }
+  | Refusal;
+
+/** The platform's view; instants are ISO 8601. Every field is null for a user without an instance. */
+export type StatusView = {
+  userId: string | null;
+  sandboxId: string | null;
+  status: Status | null;
+  flyAppName: string | null;
+  flyMachineId: string | null;
+  flyVolumeId: string | null;
+  flyRegion: string | null;
+  provisionedAt: string | null;
+  lastStartedAt: string | null;
+  lastStoppedAt: string | null;
+  lastError: { code: ProblemCode; message: string; at: string; nextTryAt: string | null } | null;
+};
+
+export type StatusResult = { kind: "status"; view: StatusView } | { kind: "state_unreadable" };
+
+/** What the user set, without a single value of a secret. */
+export type ConfigView = {
+  machineSize: MachineSize;
+  kilocodeDefaultModel: string | null;
+  kilocodeApiKeySet: boolean;
+  envVarNames: string[];
+  channels: { telegram: boolean; discord: boolean; slack: boolean };
+};
+
+export type ConfigResult = { kind: "config"; view: ConfigView } | Refusal;
+export type EventsResult = { kind: "events"; events: InstanceEvent[] } | { kind: "state_unreadable" };
+
+/** Where a request of the user goes; only a running instance has a route. */
+export type RouteResult =
+  | { kind: "route"; appName: string; machineId: string; sandboxId: string; epoch: number }
+  | { kind: "not_running"; status: Status; lastError: StatusView["lastError"] }
+  | Refusal;
+
+export function statusViewOf(state: InstanceState | null): StatusView {
+  return {
+    userId: state?.userId ?? null,
+    sandboxId: state?.sandboxId ?? null,
+    status: state?.status ?? null,
+    flyAppName: state?.appName ?? null,
+    flyMachineId: state?.machine?.id ?? null,
+    flyVolumeId: state?.volume?.id ?? null,
+    flyRegion: state?.volume?.region ?? null,
+    provisionedAt: isoOf(state?.provisionedAt ?? null),
+    lastStartedAt: isoOf(state?.lastStartedAt ?? null),
+    lastStoppedAt: isoOf(state?.lastStoppedAt ?? null),
+    lastError: errorViewOf(state?.lastError ?? null),
+  };
+}
+
+export function configViewOf({ machineSize, settings }: InstanceState): ConfigView {
+  const { channels } = settings;
+  return {
+    machineSize,
+    kilocodeDefaultModel: settings.kilocodeDefaultModel,
+    kilocodeApiKeySet: settings.kilocodeApiKey !== null,
+    envVarNames: Object.keys(settings.envVars).toSorted(),
+    channels: {
+      telegram: channels.telegramBotToken !== null,
+      discord: channels.discordBotToken !== null,
+      slack: channels.slackBotToken !== null,
+    },
+  };
+}
+
+export function errorViewOf(error: LastError | null): StatusView["lastError"] {
+  if (error === null) return null;
+  const { code, message, at, nextTryAt } = error;
+  return { code, message, at: new Date(at).toISOString(), nextTryAt: isoOf(nextTryAt) };
+}
+
+/** How the effort of an operation stands, told from the record alone. */
+export function operationResultOf(state: InstanceState, settled: boolean): OperationResult {
+  const { status, lastError } = state;
+  if (settled) return { kind: "settled", status };
+  if (lastError === null) return { kind: "under_way", status };
+  return {
+    kind: "hindered",
+    status,
+    code: lastError.code,
+    message: lastError.message,
+    nextTryAt: lastError.nextTryAt,
+  };
+}
+
+function isoOf(instant: number | null): string | null {
+  return instant === null ? null : new Date(instant).toISOString();
+}

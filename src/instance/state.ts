@@ -1,0 +1,200 @@
+import { z } from "zod";
+
+/** What the user wants. */
+export const intentSchema = z.enum(["running", "stopped", "destroyed"]);
+export type Intent = z.infer<typeof intentSchema>;
+
+/** What the user is told. `recovering` is progress, not an error; errors stand in `lastError`. */
+export const statusSchema = z.enum([
+  "provisioned",
+  "starting",
+  "running",
+  "stopping",
+  "stopped",
+  "recovering",
+  "destroying",
+]);
+export type Status = z.infer<typeof statusSchema>;
+
+export const machineSizeSchema = z.strictObject({
+  cpuKind: z.enum(["shared", "performance"]),
+  cpus: z.int().min(1).max(16),
+  memoryMb: z.int().min(256).max(131_072).multipleOf(256),
+});
+export type MachineSize = z.infer<typeof machineSizeSchema>;
+
+/** What the machine's controller is told at boot, beside its identity. Values are secrets: never logged. */
+export const settingsSchema = z.strictObject({
+  envVars: z.record(z.string(), z.string()),
+  kilocodeApiKey: z.string().nullable(),
+  kilocodeDefaultModel: z.string().nullable(),
+  channels: z.strictObject({
+    telegramBotToken: z.string().nullable(),
+    discordBotToken: z.string().nullable(),
+    slackBotToken: z.string().nullable(),
+    slackAppToken: z.string().nullable(),
+  }),
+});
+export type Settings = z.infer<typeof settingsSchema>;
+
+/** Stable codes of what keeps an instance from its intent; the wire and the event log carry them. */
+export const problemCodeSchema = z.enum([
+  "fly_unreachable",
+  "fly_busy",
+  "fly_refused",
+  "fly_unauthorized",
+  "no_capacity",
+  "machine_gone",
+  "machine_stopped",
+  "machine_not_ours",
+  "machine_wedged",
+  "gateway_degraded",
+  "gateway_not_ready",
+  "volume_missing",
+  "gave_up",
+]);
+export type ProblemCode = z.infer<typeof problemCodeSchema>;
+
+export const lastErrorSchema = z.strictObject({
+  code: problemCodeSchema,
+  message: z.string(),
+  at: z.number(),
+  nextTryAt: z.number().nullable(),
+});
+export type LastError = z.infer<typeof lastErrorSchema>;
+
+/**
+ * The one durable record of an instance. Instants are milliseconds since the epoch.
+ * SPEC.md says who writes which field and in what order.
+ */
+export const instanceStateSchema = z.strictObject({
+  version: z.literal(1),
+  userId: z.string().min(1),
+  sandboxId: z.string().min(1),
+  appName: z.string().min(1),
+  volumeName: z.string().min(1),
+  /** Candidates by priority; one that has no room goes last. */
+  regions: z.array(z.string().min(1)).min(1),
+  machineSize: machineSizeSchema,
+  settings: settingsSchema,
+  intent: intentSchema,
+  /** Grows with every operation of a user; an observation of an older epoch is not decided on. */
+  epoch: z.int(),
+  /** The version of the machine's configuration that should run; a machine of an older one is updated. */
+  generation: z.int(),
+  /** Fingerprint of everything that the machine of this generation was configured with. */
+  fingerprint: z.string(),
+  status: statusSchema,
+  /** When the status began to be what it is. */
+  statusSince: z.number(),
+  lastError: lastErrorSchema.nullable(),
+  machine: z.strictObject({ id: z.string(), createdAt: z.number(), seen: z.boolean() }).nullable(),
+  volume: z
+    .strictObject({ id: z.string(), region: z.string(), createdAt: z.number(), seen: z.boolean() })
+    .nullable(),
+  /** Stored before a create is sent; while it stands, the outcome of that create is not known. */
+  creating: z
+    .strictObject({ kind: z.enum(["machine", "volume"]), name: z.string(), since: z.number() })
+    .nullable(),
+  pendingDestroyMachineId: z.string().nullable(),
+  pendingDestroyVolumeId: z.string().nullable(),
+  /** Instants at which the machine was brought up since the user last asked, at most an hour old. */
+  bringUps: z.array(z.number()),
+  /** Steps that failed in a row; the pause before the next try grows with it. */
+  failures: z.int(),
+  retryAt: z.number().nullable(),
+  provisionedAt: z.number(),
+  lastStartedAt: z.number().nullable(),
+  lastStoppedAt: z.number().nullable(),
+});
+export type InstanceState = z.infer<typeof instanceStateSchema>;
+
+export type Identity = {
+  userId: string;
+  sandboxId: string;
+  appName: string;
+  volumeName: string;
+};
+
+export type Wishes = { regions: string[]; machineSize: MachineSize; settings: Settings; fingerprint: string };
+
+/** The record of an instance that was asked for a moment ago. */
+export function newState(identity: Identity, wishes: Wishes, now: number): InstanceState {
+  return {
+    version: 1,
+    ...identity,
+    ...wishes,
+    intent: "stopped",
+    epoch: 1,
+    generation: 1,
+    status: "provisioned",
+    statusSince: now,
+    lastError: null,
+    machine: null,
+    volume: null,
+    creating: null,
+    pendingDestroyMachineId: null,
+    pendingDestroyVolumeId: null,
+    bringUps: [],
+    failures: 0,
+    retryAt: null,
+    provisionedAt: now,
+    lastStartedAt: null,
+    lastStoppedAt: null,
+  };
+}
+
+/**
+ * A user's operation: the new intent, and a fresh start for every cooldown, since a person who asks is not to
+ * wait for a pause that only protects the cloud from our own repetition.
+ */
+export function withIntent(state: InstanceState, intent: Intent, now: number): InstanceState {
+  const asked: InstanceState = {
+    ...state,
+    intent,
+    epoch: state.epoch + 1,
+    bringUps: [],
+    failures: 0,
+    retryAt: null,
+    lastError: null,
+  };
+  switch (intent) {
+    case "running":
+      return state.status === "running" ? asked : withStatus(asked, "starting", now);
+    case "stopped":
+      return state.status === "provisioned" || state.status === "stopped"
+        ? asked
+        : withStatus(asked, "stopping", now);
+    case "destroyed":
+      return {
+        ...withStatus(asked, "destroying", now),
+        pendingDestroyMachineId: state.machine?.id ?? state.pendingDestroyMachineId,
+        pendingDestroyVolumeId: state.volume?.id ?? state.pendingDestroyVolumeId,
+      };
+    default:
+      return intent satisfies never;
+  }
+}
+
+/** A new generation of the machine's configuration: a machine of an older one is updated, and restarted by that. */
+export function withNewGeneration(state: InstanceState, fingerprint: string): InstanceState {
+  return { ...state, generation: state.generation + 1, fingerprint, epoch: state.epoch + 1 };
+}
+
+export function withStatus(state: InstanceState, status: Status, now: number): InstanceState {
+  return state.status === status ? state : { ...state, status, statusSince: now };
+}
+
+export type ReadState =
+  | { kind: "absent" }
+  | { kind: "readable"; state: InstanceState }
+  | { kind: "unreadable"; issues: string };
+
+/** Parses a stored record. What can't be read is reported by field path, never by value, since values are secrets. */
+export function readState(stored: unknown): ReadState {
+  if (stored === undefined || stored === null) return { kind: "absent" };
+  const parsed = instanceStateSchema.safeParse(stored);
+  if (parsed.success) return { kind: "readable", state: parsed.data };
+  const issues = parsed.error.issues.slice(0, 10).map((issue) => `${issue.path.join(".")}: ${issue.code}`);
+  return { kind: "unreadable", issues: issues.join(", ") };
+}
