@@ -1,7 +1,7 @@
 import { once } from "node:events";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, realpath, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import postgres from "postgres";
 import { z } from "zod";
 import type { Log } from "./log.ts";
@@ -45,9 +45,9 @@ export async function startPostgres(options: {
   log?: Log;
   durable?: boolean;
 }): Promise<LocalPostgres> {
-  const dir = resolve(options.dir);
   const { log = () => undefined, durable = true } = options;
-  await mkdir(dir, { recursive: true, mode: 0o700 });
+  await mkdir(options.dir, { recursive: true, mode: 0o700 });
+  const dir = await realpath(options.dir);
   const binaries = await findBinaries();
   const launcher = findLauncher();
   const cluster = await ensureCluster({ dir, binaries, launcher, durable });

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -19,9 +19,9 @@ export async function clearOrphan(dataDir: string, ownerPid: number | null): Pro
   const lockFile = join(dataDir, "postmaster.pid");
   const pid = Number((await readFile(lockFile, "utf8").catch(() => "")).split("\n")[0]);
   if (!Number.isSafeInteger(pid) || pid <= 0) return;
-  const program = describeProcess(pid);
-  if (program === null) return;
-  if (!program.commandLine.includes(dataDir)) {
+  const program = describeProcess(pid, dataDir);
+  if (program === null || program.serves === "unknown") return;
+  if (program.serves === "something_else") {
     await rm(lockFile, { force: true });
     return;
   }
@@ -33,7 +33,7 @@ export async function clearOrphan(dataDir: string, ownerPid: number | null): Pro
   }
   process.kill(pid, "SIGINT");
   const deadline = Date.now() + STOP_TIMEOUT_MS;
-  while (describeProcess(pid) !== null) {
+  while (describeProcess(pid, dataDir)?.serves === "this_directory") {
     if (Date.now() > deadline) {
       throw new PostgresError(
         "in_use",
@@ -44,23 +44,37 @@ export async function clearOrphan(dataDir: string, ownerPid: number | null): Pro
   }
 }
 
-type ProcessDescription = { parentPid: number; commandLine: string };
+type ProcessDescription = { parentPid: number; serves: "this_directory" | "something_else" | "unknown" };
 
 /** Null when there is no such process, or where the platform has no way to tell (Windows: Postgres then decides itself). */
-function describeProcess(pid: number): ProcessDescription | null {
-  if (process.platform === "linux") {
-    try {
-      const [state, parentPid] =
-        readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? [];
-      if (state === undefined || state === "Z") return null;
-      return { parentPid: Number(parentPid), commandLine: readFileSync(`/proc/${pid}/cmdline`, "utf8") };
-    } catch {
-      return null;
-    }
-  }
+function describeProcess(pid: number, dataDir: string): ProcessDescription | null {
+  if (process.platform === "linux") return describeLinuxProcess(pid, dataDir);
   if (process.platform === "win32") return null;
   const { stdout } = spawnSync("ps", ["-ww", "-o", "ppid=,args=", "-p", String(pid)], { encoding: "utf8" });
-  const match = /^\s*(?<parentPid>\d+)\s+(?<commandLine>.*)$/.exec(stdout.trimEnd());
-  if (!match?.groups) return null;
-  return { parentPid: Number(match.groups["parentPid"]), commandLine: match.groups["commandLine"] ?? "" };
+  const { parentPid, commandLine } =
+    /^\s*(?<parentPid>\d+)\s+(?<commandLine>.*)$/.exec(stdout.trimEnd())?.groups ?? {};
+  if (parentPid === undefined || commandLine === undefined) return null;
+  if (commandLine.includes(dataDir)) return { parentPid: Number(parentPid), serves: "this_directory" };
+  // A directory that was renamed still stands under its old name in the arguments of the server that runs on it.
+  const mayBeRenamed = commandLine.includes("postgres");
+  return { parentPid: Number(parentPid), serves: mayBeRenamed ? "unknown" : "something_else" };
+}
+
+/** A server's working directory is its data directory, and stays it when that is renamed. */
+function describeLinuxProcess(pid: number, dataDir: string): ProcessDescription | null {
+  let parentPid: number;
+  try {
+    // After the name in parentheses: state, parent, …
+    const [state, parent] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? [];
+    if (state === undefined || state === "Z") return null;
+    parentPid = Number(parent);
+  } catch {
+    return null;
+  }
+  try {
+    const serves = readlinkSync(`/proc/${pid}/cwd`) === dataDir ? "this_directory" : "something_else";
+    return { parentPid, serves };
+  } catch {
+    return { parentPid, serves: "unknown" };
+  }
 }

@@ -44,21 +44,22 @@ export async function startServer(options: {
     detached: process.platform !== "win32",
     windowsHide: true,
   });
+  const tail: string[] = [];
   let isStopping = false;
   const exited = new Promise<PostgresExit>((resolve) => {
-    child.once("error", () => resolve({ isExpected: false, code: null, signal: null }));
-    child.once("exit", (code, signal) => resolve({ isExpected: isStopping, code, signal }));
+    child.once("error", (error) => tail.push(error.message));
+    // Not "exit": its children hold the same output, and go a moment after it.
+    child.once("close", (code, signal) => resolve({ isExpected: isStopping, code, signal }));
   });
   const stop = async () => {
     isStopping = true;
-    await stopServer({ child, exited, dataDir, binaries });
+    await stopServer({ child, exited, binaries });
   };
   // A program that ends without stopping its server (a bug) takes it along.
   const stopAtExit = () => void child.kill("SIGQUIT");
   process.once("exit", stopAtExit);
   void exited.then(() => process.removeListener("exit", stopAtExit));
 
-  const tail: string[] = [];
   const ready = new Promise<"ready">((resolve) => {
     forEachLine(child.stderr, (line) => {
       tail.push(line);
@@ -105,24 +106,24 @@ function levelOf(line: string): LogLevel {
 async function stopServer(server: {
   child: ChildProcess;
   exited: Promise<PostgresExit>;
-  dataDir: string;
   binaries: Binaries;
 }): Promise<void> {
-  const { child, exited, dataDir, binaries } = server;
+  const { child, exited, binaries } = server;
   for (const { signal, timeoutMs } of STOP_SIGNALS) {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    if (process.platform === "win32" && signal !== "SIGKILL") {
-      // Windows has no signals: pg_ctl asks the server over a pipe of Postgres's own.
-      const mode = signal === "SIGINT" ? "fast" : "immediate";
-      spawnSync(binaries.pgCtl, ["kill", mode === "fast" ? "INT" : "QUIT", String(child.pid)], {
-        cwd: dataDir,
-      });
-    } else {
-      child.kill(signal);
+    if (child.exitCode === null && child.signalCode === null) {
+      if (process.platform === "win32" && signal !== "SIGKILL") {
+        // Windows has no signals: pg_ctl asks the server over a pipe of Postgres's own.
+        spawnSync(binaries.pgCtl, ["kill", signal.slice("SIG".length), String(child.pid)], {
+          windowsHide: true,
+        });
+      } else {
+        child.kill(signal);
+      }
     }
     const timeout = timer(timeoutMs);
-    await Promise.race([exited, timeout.over]);
+    const outcome = await Promise.race([exited, timeout.over]);
     timeout.cancel();
+    if (outcome !== "over") return;
   }
 }
 
