@@ -66,9 +66,10 @@ export async function startWorker(options: LocalWorkerOptions): Promise<LocalWor
   try {
     const [url] = await Promise.all([
       ready,
-      settings.then(([bindings, databaseUrl]) =>
-        send(child, { kind: "start", host: options.host, port: options.port, bindings, databaseUrl }),
-      ),
+      settings.then(([bindings, databaseUrl]) => {
+        send(child, { kind: "start", host: options.host, port: options.port, bindings, databaseUrl });
+        return withinBound(ready);
+      }),
     ]);
     const crashed = new Promise<string>((report) => {
       void ended.then((reason) => closing || report(reason));
@@ -105,7 +106,7 @@ function environment(persistDir: string): NodeJS.ProcessEnv {
   };
 }
 
-/** Hands the child's log lines on, and turns its messages and its end into two promises. Neither hangs for ever. */
+/** Hands the child's log lines on, and turns its messages and its end into two promises. */
 function watch(
   child: ChildProcess,
   options: LocalWorkerOptions,
@@ -114,10 +115,6 @@ function watch(
   const ended = Promise.withResolvers<string>();
   // What it said last about its own end, which says more than its exit code.
   let reason: string | undefined;
-  const late = setTimeout(
-    () => ready.reject(new Error("The Worker did not start within a minute.")),
-    START_MS_MAX,
-  );
 
   // Whatever is printed past the loggers of wrangler and Miniflare.
   if (child.stdout) forEachLine(child.stdout, (line) => options.log("info", line));
@@ -129,7 +126,6 @@ function watch(
         options.log(message.level, message.line);
         return;
       case "ready":
-        clearTimeout(late);
         ready.resolve(message.url);
         return;
       case "portTaken":
@@ -148,12 +144,24 @@ function watch(
     ended.resolve(error.message);
   });
   child.once("exit", (code, signal) => {
-    clearTimeout(late);
     reason ??= `The Worker's process ended with ${signal ?? `code ${code}`}.`;
     ready.reject(new Error(reason));
     ended.resolve(reason);
   });
   return { ready: ready.promise, ended: ended.promise };
+}
+
+async function withinBound(ready: Promise<string>): Promise<void> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new Error("The Worker did not start within a minute.")),
+    START_MS_MAX,
+  );
+  try {
+    await Promise.race([ready, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function send(child: ChildProcess, message: ToWorkerProcess): void {

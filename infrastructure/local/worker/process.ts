@@ -78,6 +78,9 @@ async function start(message: StartMessage): Promise<void> {
   tell({ kind: "ready", url: url.origin });
 }
 
+/** workerd is gone within tens of milliseconds. */
+const DISPOSE_MS_MAX = 2_000;
+
 const WORKER_NAME = "kiloclaw";
 
 function fail(error: unknown): void {
@@ -89,6 +92,8 @@ function fail(error: unknown): void {
 function end(code: number): void {
   if (ending) return;
   ending = true;
+  // Should workerd not go by itself: the group is this process and what it started.
+  if (process.platform !== "win32") setTimeout(() => process.kill(-process.pid, "SIGKILL"), DISPOSE_MS_MAX);
   Promise.resolve(running?.dispose()).then(
     () => process.exit(code),
     () => process.exit(1),

@@ -1,0 +1,40 @@
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** Where everything local lives. All of it is ignored by git, and all but the logs is dropped by `--fresh`. */
+export interface LocalPaths {
+  readonly dir: string;
+  /** Held by the running `start`, so that two of them never share the state. */
+  readonly lock: string;
+  readonly logs: string;
+  readonly secrets: string;
+  readonly ready: string;
+  readonly postgres: string;
+  readonly fly: string;
+  readonly worker: string;
+  readonly controller: string;
+}
+
+/** The repository's root. */
+export const REPOSITORY = fileURLToPath(new URL("../../..", import.meta.url));
+
+/** @param dir another place than the repository's `.local`, relative to the working directory. */
+export function localPaths(dir: string | undefined): LocalPaths {
+  const root = dir === undefined || dir === "" ? join(REPOSITORY, ".local") : resolve(dir);
+  return {
+    dir: root,
+    lock: join(root, "start.lock"),
+    logs: join(root, "logs"),
+    secrets: join(root, "secrets.json"),
+    ready: join(root, "ready.json"),
+    postgres: join(root, "postgres"),
+    fly: join(root, "fly"),
+    worker: join(root, "worker"),
+    controller: join(root, "controller.mjs"),
+  };
+}
+
+/** What `--fresh` deletes: the database, the machines with their volumes, the Worker's storage, and the secrets they share. */
+export function statePaths(paths: LocalPaths): string[] {
+  return [paths.postgres, paths.fly, paths.worker, paths.secrets, paths.ready, paths.controller];
+}
