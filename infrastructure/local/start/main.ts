@@ -1,5 +1,4 @@
 import { readArguments, USAGE } from "./arguments.ts";
-import { start } from "./start.ts";
 
 // `pnpm start`. A terminal that is gone must not keep the rest from ending in order.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
@@ -13,9 +12,11 @@ switch (args.kind) {
     process.stderr.write(`${args.problem}\n\n${USAGE}`);
     process.exitCode = 2;
     break;
-  case "start":
+  case "start": {
+    const { start } = await import("./start.ts");
     await start(args);
     break;
+  }
   default:
     args satisfies never;
 }
