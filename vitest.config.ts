@@ -28,7 +28,7 @@ export default defineConfig({
       {
         test: {
           name: "node",
-          include: ["controller/**/*.test.ts", "infrastructure/**/*.test.ts", "supabase/**/*.test.ts", "test/node/**/*.test.ts"],
+          include: ["controller/**/*.test.ts", "infrastructure/**/*.test.ts", "supabase/**/*.test.ts", "test/simulation/**/*.test.ts"],
           exclude: ["**/node_modules/**"],
           environment: "node",
           testTimeout: 20_000,

@@ -32,7 +32,8 @@ export async function askHealth({ proxyUrl, machineId }: MachineAddress): Promis
 async function readBounded(response: Response): Promise<string> {
   const reader = response.body?.getReader();
   if (reader === undefined) return "";
-  const chunks: Uint8Array[] = [];
+  const decoder = new TextDecoder();
+  let text = "";
   let size = 0;
   for (;;) {
     const { done, value } = await reader.read();
@@ -42,7 +43,7 @@ async function readBounded(response: Response): Promise<string> {
       await reader.cancel();
       break;
     }
-    chunks.push(value);
+    text += decoder.decode(value, { stream: true });
   }
-  return new TextDecoder().decode(await new Blob(chunks).arrayBuffer());
+  return text + decoder.decode();
 }
