@@ -1,3 +1,5 @@
+import { createConnection } from "node:net";
+import type { Socket } from "node:net";
 import { drizzle } from "drizzle-orm/postgres-js";
 import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
@@ -21,14 +23,17 @@ export async function withDatabase<Result>(
   { connectionString, deadlineMs }: DatabaseAddress,
   work: (database: PostgresJsDatabase) => Promise<Result>,
 ): Promise<Result | Unavailable> {
+  const options = {
+    max: 1,
+    prepare: false,
+    fetch_types: false,
+    connect_timeout: Math.ceil(deadlineMs / 1_000),
+    onnotice: () => undefined,
+    socket: connectOnce(),
+  };
   let sql: postgres.Sql;
   try {
-    sql = postgres(connectionString, {
-      max: 1,
-      prepare: false,
-      fetch_types: false,
-      onnotice: () => undefined,
-    });
+    sql = postgres(connectionString, options);
   } catch {
     // The driver's message would quote the connection string.
     return { kind: "unavailable", cause: "the connection string is malformed" };
@@ -36,7 +41,7 @@ export async function withDatabase<Result>(
   let isOverdue = false;
   const deadline = setTimeout(() => {
     isOverdue = true;
-    // Rejects what is under way, also a connection attempt, which the driver would repeat without end.
+    // Rejects what is under way.
     void sql.end({ timeout: 0 });
   }, deadlineMs);
   try {
@@ -49,10 +54,20 @@ export async function withDatabase<Result>(
   }
 }
 
+/** When a server hangs up before it says anything, the driver connects again at once, and so on without end. */
+function connectOnce(): (address: { host: string[]; port: number[] }) => Socket {
+  let isFirst = true;
+  return ({ host: [host], port: [port] }) => {
+    if (!isFirst || port === undefined) throw new Error("the server hung up before it said anything");
+    isFirst = false;
+    return createConnection({ host, port });
+  };
+}
+
 /** drizzle's own message quotes the parameters, an access code among them; the error it wraps does not. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return "unknown failure";
   if (error.cause instanceof Error) return describe(error.cause);
   const code = "code" in error && typeof error.code === "string" ? error.code : error.name;
-  return error.message.includes(code) ? error.message : `${code}: ${error.message}`;
+  return error.message.includes(code) || code === "Error" ? error.message : `${code}: ${error.message}`;
 }

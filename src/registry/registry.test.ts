@@ -199,6 +199,18 @@ describe("a database that does not answer", () => {
     expect(await calls.redeemAccessCode(registry)).toMatchObject({ kind: "redeemed" });
   });
 
+  it("may be mute, or hang up: the one is waited for until the deadline, the other not", async () => {
+    const openAt = (connectionString: string) => openRegistry({ connectionString }, { deadlineMs: 300 });
+    expect(await calls.findUser(openAt(inject("silentDatabaseUrl")))).toEqual({
+      kind: "unavailable",
+      cause: "no answer within 300 ms",
+    });
+    expect(await calls.findUser(openAt(inject("hangUpDatabaseUrl")))).toEqual({
+      kind: "unavailable",
+      cause: "the server hung up before it said anything",
+    });
+  });
+
   it("names the refusal of a wrong password, and neither password nor code", async () => {
     const url = new URL(HYPERDRIVE.connectionString);
     url.password = "not-the-secret";

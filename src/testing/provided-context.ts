@@ -7,6 +7,10 @@ declare module "vitest" {
     workerDatabaseUrl: string;
     /** The registry as superuser, to arrange what a test needs. */
     adminDatabaseUrl: string;
+    /** No database: what listens there accepts connections and never says anything. */
+    silentDatabaseUrl: string;
+    /** No database: what listens there accepts connections and hangs up at once. */
+    hangUpDatabaseUrl: string;
     flyApiUrl: string;
     flyProxyUrl: string;
     /** All variables and secrets of the Worker; the tests see them in `env` too. */

@@ -106,7 +106,7 @@ async function initialise(options: {
     if (status !== 0) {
       throw new PostgresError(
         "init_failed",
-        `Postgres could not make its database in ${unfinishedDir}: ${output.join("").trim().slice(-1000) || String(status)}`,
+        `Postgres could not make its database in ${unfinishedDir}: ${output.join("").trim().slice(-1000) || String(status)}${launcher.failureHint}`,
       );
     }
     await rename(unfinishedDir, dataDir);

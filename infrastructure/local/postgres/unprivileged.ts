@@ -3,12 +3,13 @@ import { chownSync, readFileSync } from "node:fs";
 
 /** How to run Postgres's programs, which refuse to run as root. */
 export type Launcher = {
-  kind: "direct" | "user_namespace" | "other_user";
-  /** The command line that runs `program`, and for `other_user` the ids that `spawn` takes. */
+  /** The command line that runs `program`, and the ids that `spawn` takes to run it as another user. */
   command(
     program: string,
     args: string[],
   ): { file: string; args: string[]; ids: { uid?: number; gid?: number } };
+  /** What a failure may come from, as a sentence with a space before it; empty where there is nothing to say. */
+  failureHint: string;
   /** Hands a path to the user that the programs run as. */
   own(path: string): void;
 };
@@ -18,25 +19,30 @@ export type Launcher = {
  * another user though files stay root's, so that no account, no change of permissions and no world-readable checkout
  * is needed. Where namespaces are forbidden (containers with the default seccomp profile), they run as that other user.
  */
-export function findLauncher(isNamespaceAllowed = canCreateUserNamespace): Launcher {
+export function findLauncher(): Launcher {
   if (process.platform !== "linux" || process.getuid?.() !== 0) {
-    return { kind: "direct", command: (file, args) => ({ file, args, ids: {} }), own: () => undefined };
+    return {
+      command: (file, args) => ({ file, args, ids: {} }),
+      failureHint: "",
+      own: () => undefined,
+    };
   }
   const user = unprivilegedUser();
-  if (isNamespaceAllowed(user)) {
+  if (canCreateUserNamespace(user)) {
     return {
-      kind: "user_namespace",
       command: (program, args) => ({
         file: "unshare",
         args: [...namespaceFlags(user), program, ...args],
         ids: {},
       }),
+      failureHint: "",
       own: () => undefined,
     };
   }
   return {
-    kind: "other_user",
     command: (file, args) => ({ file, args, ids: user }),
+    failureHint:
+      " As root, and without user namespaces, Postgres runs as the user nobody, who must be able to reach all these paths. Run this as an ordinary user, or set DATABASE_URL to a Postgres of your own.",
     own: (path) => chownSync(path, user.uid, user.gid),
   };
 }
