@@ -72,8 +72,8 @@ async function startModel({ environment, parts, step }: Context): Promise<Provis
     return {
       userId: DEMO_USER_ID,
       kilocodeApiKey: KILOCODE_API_KEY,
-      ...(KILOCODE_API_BASE_URL === undefined ? {} : { envVars: { KILOCODE_API_BASE_URL } }),
-      ...(KILOCODE_DEFAULT_MODEL === undefined ? {} : { kilocodeDefaultModel: KILOCODE_DEFAULT_MODEL }),
+      kilocodeDefaultModel: KILOCODE_DEFAULT_MODEL ?? null,
+      envVars: KILOCODE_API_BASE_URL === undefined ? {} : { KILOCODE_API_BASE_URL },
     };
   }
   const { url } = await step("Model server", () =>

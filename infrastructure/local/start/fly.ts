@@ -19,7 +19,7 @@ const FLY_PROXY_PORT = 4281;
  */
 export async function startFly(context: Context): Promise<{ apiUrl: string; proxyUrl: string }> {
   const { parts, step, paths, logs, secrets } = context;
-  const [openclaw] = await Promise.all([
+  const [{ dir: openclawDir }] = await Promise.all([
     step("OpenClaw", (note) => ensureOpenClaw({ log: note })),
     step("Controller", () => bundleController(context)),
   ]);

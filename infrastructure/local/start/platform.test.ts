@@ -42,17 +42,9 @@ function platform() {
 describe("the platform client", () => {
   it("provisions with the internal key and takes the sandbox id", async () => {
     answers = [{ status: 201, body: { sandboxId: "c2FuZGJveA" } }];
-    expect(await platform().provision({ userId: "u", envVars: { A: "b" } })).toEqual({
-      sandboxId: "c2FuZGJveA",
-    });
-    expect(asked).toEqual([
-      {
-        method: "POST",
-        path: "/api/platform/provision",
-        key: "internal",
-        body: { userId: "u", envVars: { A: "b" } },
-      },
-    ]);
+    const wish = { userId: "u", kilocodeApiKey: "k", kilocodeDefaultModel: null, envVars: { A: "b" } };
+    expect(await platform().provision(wish)).toEqual({ sandboxId: "c2FuZGJveA" });
+    expect(asked).toEqual([{ method: "POST", path: "/api/platform/provision", key: "internal", body: wish }]);
   });
 
   it("waits until the instance runs and tells what it waits for", async () => {
@@ -79,6 +71,13 @@ describe("the platform client", () => {
     await expect(platform().untilRunning("u", () => {})).rejects.toThrow(
       "The instance is stopped, not running: The gateway refuses its config. (config_rejected)",
     );
+  });
+
+  it("takes a start that is hindered for the time being as one under way", async () => {
+    answers = [
+      { status: 502, body: { code: "upstream_failed", detail: "Fly is busy. The wish is stored." } },
+    ];
+    await expect(platform().start("u")).resolves.toBeUndefined();
   });
 
   it("says what the Worker refused and why", async () => {

@@ -12,9 +12,10 @@ export interface Platform {
 
 export interface Provision {
   readonly userId: string;
-  readonly envVars?: Record<string, string>;
-  readonly kilocodeApiKey?: string;
-  readonly kilocodeDefaultModel?: string;
+  readonly envVars: Record<string, string>;
+  readonly kilocodeApiKey: string;
+  /** Null takes back a model that an earlier provision chose. */
+  readonly kilocodeDefaultModel: string | null;
 }
 
 /** @param options.signal ends every wait when it aborts. */
@@ -23,30 +24,33 @@ export function createPlatform(options: {
   internalApiSecret: string;
   signal: AbortSignal;
 }): Platform {
-  const call = async <T>(what: string, path: string, body: unknown, answer: z.ZodType<T>): Promise<T> => {
+  const call = async (path: string, body?: unknown): Promise<{ response: Response; text: string }> => {
     const response = await fetch(new URL(path, options.workerUrl), {
       method: body === undefined ? "GET" : "POST",
       headers: { "x-internal-api-key": options.internalApiSecret, "content-type": "application/json" },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: AbortSignal.any([options.signal, AbortSignal.timeout(CALL_MS_MAX)]),
     });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`The Worker refused to ${what}: ${response.status} ${problemOf(text)}`);
-    return answer.parse(JSON.parse(text));
+    return { response, text: await response.text() };
   };
 
-  const status = (userId: string) =>
-    call("tell the status", `/api/platform/status?userId=${encodeURIComponent(userId)}`, undefined, Status);
-
   return {
-    provision: (instance) => call("provision", "/api/platform/provision", instance, Provisioned),
+    provision: async (instance) => {
+      const { response, text } = await call("/api/platform/provision", instance);
+      if (!response.ok) throw refusal("provision", response.status, text);
+      return Provisioned.parse(JSON.parse(text));
+    },
     start: async (userId) => {
-      await call("start", "/api/platform/start", { userId }, Accepted);
+      const { response, text } = await call("/api/platform/start", { userId });
+      // A start that something hinders for the time being is stored and tried again; the status tells how it goes on.
+      if (!response.ok && codeOf(text) !== "upstream_failed") throw refusal("start", response.status, text);
     },
     untilRunning: async (userId, onStatus) => {
       const deadline = Date.now() + RUNNING_MS_MAX;
       for (;;) {
-        const { status: current, lastError } = await status(userId);
+        const { response, text } = await call(`/api/platform/status?userId=${encodeURIComponent(userId)}`);
+        if (!response.ok) throw refusal("tell the status", response.status, text);
+        const { status: current, lastError } = Status.parse(JSON.parse(text));
         if (current === "running") return;
         const trouble = lastError === null ? "" : `: ${lastError.message} (${lastError.code})`;
         // An error with a time for the next try is progress; one without is the end.
@@ -69,7 +73,6 @@ const RUNNING_MS_MAX = 180_000;
 const POLL_MS = 200;
 
 const Provisioned = z.object({ sandboxId: z.string().min(1) });
-const Accepted = z.object({ ok: z.literal(true), status: z.string() });
 const Status = z.object({
   status: z.string().nullable(),
   lastError: z
@@ -83,11 +86,23 @@ const Problem = z.object({ code: z.string(), title: z.string().optional(), detai
 /** The most of an unexpected body that a message repeats. */
 const BODY_CHARS_MAX = 300;
 
-function problemOf(text: string): string {
+function refusal(what: string, status: number, text: string): Error {
+  const problem = problemOf(text);
+  const said =
+    problem === null
+      ? text.slice(0, BODY_CHARS_MAX)
+      : [problem.code, problem.detail ?? problem.title].join(": ");
+  return new Error(`The Worker refused to ${what}: ${status} ${said}`);
+}
+
+function codeOf(text: string): string | null {
+  return problemOf(text)?.code ?? null;
+}
+
+function problemOf(text: string): z.output<typeof Problem> | null {
   try {
-    const { code, title, detail } = Problem.parse(JSON.parse(text));
-    return [code, detail ?? title].filter((part) => part !== undefined).join(": ");
+    return Problem.parse(JSON.parse(text));
   } catch {
-    return text.slice(0, BODY_CHARS_MAX);
+    return null;
   }
 }

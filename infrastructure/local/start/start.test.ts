@@ -1,0 +1,147 @@
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { access, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { z } from "zod";
+import { preferPort } from "../ports.ts";
+import { takeLock } from "./lock.ts";
+
+// How a start that does not get far ends. One that reaches a running OpenClaw is the end-to-end suite's work.
+
+const LAUNCH = fileURLToPath(new URL("launch.js", import.meta.url));
+
+let dir: string;
+let child: ChildProcess | undefined;
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "kiloclaw-start-"));
+});
+
+afterEach(async () => {
+  if (child !== undefined && child.exitCode === null && child.signalCode === null) {
+    const exited = once(child, "exit");
+    child.kill("SIGTERM");
+    await exited;
+  }
+  child = undefined;
+  await rm(dir, { recursive: true, force: true });
+});
+
+interface Run {
+  readonly process: ChildProcess;
+  readonly ended: Promise<{ code: number | null; output: string }>;
+}
+
+function run(args: string[], env: Record<string, string> = {}): Run {
+  const started = spawn(process.execPath, [LAUNCH, ...args], {
+    env: { ...process.env, KILOCLAW_LOCAL_DIR: dir, NO_COLOR: "1", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  child = started;
+  const output = Promise.all([text(started.stdout), text(started.stderr)]);
+  const code = new Promise<number | null>((settle) => started.once("exit", settle));
+  return {
+    process: started,
+    ended: Promise.all([code, output]).then(([code, streams]) => ({ code, output: streams.join("") })),
+  };
+}
+
+/** The ids of processes whose command line or environment names this test's directory, on Linux. */
+async function leftovers(): Promise<string[]> {
+  const pids = (await readdir("/proc").catch(() => [])).filter((name) => /^\d+$/u.test(name));
+  const named = await Promise.all(
+    pids.map(async (pid) => {
+      if (Number(pid) === process.pid) return [];
+      const [command, environment] = await Promise.all(
+        ["cmdline", "environ"].map((file) => readFile(`/proc/${pid}/${file}`, "utf8").catch(() => "")),
+      );
+      return `${command}${environment}`.includes(dir) ? [command ?? ""] : [];
+    }),
+  );
+  return named.flat();
+}
+
+describe("a start", () => {
+  it("is refused plainly while another one runs on the same state", async () => {
+    const lock = await takeLock(join(dir, "start.lock"));
+    const { code, output } = await run([]).ended;
+    lock.release();
+    expect(code).toBe(1);
+    expect(output).toBe(
+      `✗ KiloClaw is running already, with its state in ${dir}. Stop that one first (Ctrl-C).\n`,
+    );
+  });
+
+  it("says plainly that its port is taken and how to take another, and touches nothing", async () => {
+    const other = createServer();
+    other.listen(0, "127.0.0.1");
+    await once(other, "listening");
+    const { port } = z.object({ port: z.int() }).parse(other.address());
+    const { code, output } = await run(["--port", String(port), "--fresh"]).ended;
+    other.close();
+    expect(code).toBe(1);
+    expect(output).toContain(`Port ${port} on 127.0.0.1 is taken by another program.`);
+    expect(output).toContain(`pnpm start --port ${port + 1}`);
+    expect(await readdir(dir)).toEqual(["start.lock"]);
+  });
+
+  it("names an environment variable that it can't use", async () => {
+    const { code, output } = await run([], { DATABASE_URL: "mysql://user:hunter2@db/x" }).ended;
+    expect(code).toBe(1);
+    expect(output).toBe("✗ DATABASE_URL is not a postgres:// URL.\n");
+  });
+
+  it("ends with the reason when a part does not start, and leaves nothing behind", async () => {
+    const port = await preferPort("127.0.0.1", 0);
+    const database = `postgres://user:hunter2@127.0.0.1:${port}/nowhere`;
+    const worker = await preferPort("127.0.0.1", 0);
+    const { code, output } = await run(["--port", String(worker)], { DATABASE_URL: database }).ended;
+    expect(code).toBe(1);
+    expect(output).toMatch(/^✗ .*127\.0\.0\.1/mu);
+    expect(output).not.toContain("hunter2");
+    expect(await leftovers()).toEqual([]);
+  });
+
+  it("keeps the logs and drops the state when it begins afresh", async () => {
+    await mkdir(join(dir, "logs"));
+    await writeFile(join(dir, "logs", "worker.log"), "from before\n");
+    await writeFile(join(dir, "secrets.json"), "unreadable");
+    const worker = await preferPort("127.0.0.1", 0);
+    const nowhere = `postgres://user:password@127.0.0.1:${await preferPort("127.0.0.1", 0)}/nowhere`;
+    const { output } = await run(["--fresh", "--port", String(worker)], { DATABASE_URL: nowhere }).ended;
+    expect(output).not.toContain("secrets.json");
+    expect(await readFile(join(dir, "logs", "worker.log"), "utf8")).toContain("from before");
+  });
+
+  it.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
+    "ends in under two seconds after %s, with nothing left behind",
+    async (signal) => {
+      const worker = await preferPort("127.0.0.1", 0);
+      const { process: started, ended } = run(["--port", String(worker)]);
+      await expect
+        .poll(
+          () =>
+            access(join(dir, "postgres", "data", "postmaster.pid")).then(
+              () => true,
+              () => false,
+            ),
+          { interval: 20, timeout: 15_000 },
+        )
+        .toBe(true);
+      const before = performance.now();
+      started.kill(signal);
+      started.kill(signal);
+      const { code } = await ended;
+      expect(performance.now() - before).toBeLessThan(2_000);
+      expect(code).toBe(0);
+      expect(await leftovers()).toEqual([]);
+      await expect(access(join(dir, "ready.json"))).rejects.toThrow("ENOENT");
+    },
+  );
+});
