@@ -17,6 +17,9 @@ import { controllerVersion } from "./version.ts";
 /** Caches that make the next start seconds faster; everything else in the temporary directory goes at boot. */
 const KEPT_CACHES = new Set(["node-compile-cache", "jiti"]);
 
+/** How far a start has come, as health tells it. */
+type BootStage = "openclaw" | "config_file" | "gateway_start";
+
 /** A machine whose environment is valid. */
 export interface Machine {
   readonly backend: RoutesBackend;
@@ -26,9 +29,9 @@ export interface Machine {
 }
 
 /**
- * Brings up a machine: configuration file, then the gateway. Returns at once; `health` tells how far it is.
- * A stage that fails leaves the machine `degraded` at that stage, with its routes working; the cause is in
- * the log only.
+ * Brings up a machine: OpenClaw found, configuration file written, gateway started. Returns at once; `health`
+ * tells how far it is. A stage that fails leaves the machine `degraded` at that stage, with its routes
+ * working and the next try planned; the cause is in the log only.
  */
 export function bootMachine(
   place: Place,
@@ -44,11 +47,16 @@ export function bootMachine(
     log,
   });
 
-  let stage: ControllerHealth = { state: "starting", stage: "config_file" };
   let openClaw: OpenClaw | null = null;
+  let stage: BootStage = "openclaw";
   const supervisor = new Supervisor({
-    command: () => {
-      if (openClaw === null) throw new Error("the gateway was started before OpenClaw was found");
+    prepare: async () => {
+      stage = "openclaw";
+      openClaw = await findInstalled(place.openclawDir, log);
+      if (openClaw === null) return null;
+      stage = "config_file";
+      if (!(await prepareFiles(paths, openClaw, place, settings, log))) return null;
+      stage = "gateway_start";
       return {
         file: process.execPath,
         args: [openClaw.entry, "gateway"],
@@ -61,36 +69,7 @@ export function bootMachine(
     timings: { stopMs: place.stopTimeoutMs },
     onChange: (status) => log("info", "the gateway changed state", { ...status }),
   });
-
-  /** The boot's own part: it runs again with each start that is asked for, so that a repaired cause needs no reboot. */
-  const prepare = async (): Promise<boolean> => {
-    try {
-      openClaw = await findOpenClaw(place.openclawDir);
-    } catch (error) {
-      log("error", "OpenClaw is not installed", { directory: place.openclawDir, error: errorText(error) });
-      stage = { state: "degraded", stage: "openclaw" };
-      return false;
-    }
-    const isReady = await prepareFiles(paths, openClaw, place, settings, log);
-    stage = isReady
-      ? { state: "starting", stage: "gateway_start" }
-      : { state: "degraded", stage: "config_file" };
-    return isReady;
-  };
-  let preparing: Promise<boolean> | null = null;
-  const startWhenPrepared = (begin: () => void): void => {
-    if (preparing !== null) return;
-    stage = { state: "starting", stage: "config_file" };
-    preparing = prepare()
-      .then((isReady) => {
-        if (isReady) begin();
-        return isReady;
-      })
-      .finally(() => {
-        preparing = null;
-      });
-  };
-  startWhenPrepared(() => supervisor.start());
+  supervisor.start();
 
   return {
     backend: {
@@ -102,9 +81,9 @@ export function bootMachine(
       }),
       gateway: {
         status: () => supervisor.status(),
-        start: () => startWhenPrepared(() => supervisor.start()),
+        start: () => supervisor.start(),
         stop: () => supervisor.stop(),
-        restart: () => startWhenPrepared(() => supervisor.restart()),
+        restart: () => supervisor.restart(),
       },
     },
     door: {
@@ -112,12 +91,21 @@ export function bootMachine(
       proxy,
       isOpen: () => supervisor.status().state === "running",
     },
-    health: () => (stage.stage === "gateway_start" ? gatewayHealth(supervisor.status()) : stage),
+    health: () => health(supervisor.status(), stage),
     async shutdown() {
       await supervisor.shutdown();
       proxy.close();
     },
   };
+}
+
+async function findInstalled(directory: string, log: Log): Promise<OpenClaw | null> {
+  try {
+    return await findOpenClaw(directory);
+  } catch (error) {
+    log("error", "OpenClaw is not installed", { directory, error: errorText(error) });
+    return null;
+  }
 }
 
 async function prepareFiles(
@@ -153,24 +141,26 @@ async function prepareFiles(
   }
 }
 
-function gatewayHealth(status: GatewayStatus): ControllerHealth {
+function health(status: GatewayStatus, stage: BootStage): ControllerHealth {
   switch (status.state) {
     case "running":
       return { state: "ready", stage: "ready" };
     case "starting":
-      return { state: "starting", stage: "gateway_start" };
+      return { state: "starting", stage };
     case "stopping":
       return { state: "starting", stage: "gateway_stop" };
     case "stopped":
       return { state: "degraded", stage: "gateway_stopped" };
     case "crashed":
-      return {
-        state: "degraded",
-        stage: status.failure === "config_rejected" ? "gateway_config" : "gateway_crashed",
-      };
+      return { state: "degraded", stage: crashStage(status.failure, stage) };
     case "shutting-down":
       return { state: "degraded", stage: "shutting_down" };
     default:
       return status.state satisfies never;
   }
+}
+
+function crashStage(failure: GatewayStatus["failure"], stage: BootStage): string {
+  if (failure === "not_prepared") return stage;
+  return failure === "config_rejected" ? "gateway_config" : "gateway_crashed";
 }

@@ -3,7 +3,8 @@ import { build } from "esbuild";
 
 const ENTRY = fileURLToPath(new URL("main.ts", import.meta.url));
 /** What CommonJS dependencies expect of a module that esbuild turned into ESM. */
-const REQUIRE_BANNER = "import{createRequire as requireFrom}from'node:module';const require=requireFrom(import.meta.url);";
+const REQUIRE_BANNER =
+  "import{createRequire as requireFrom}from'node:module';const require=requireFrom(import.meta.url);";
 
 /**
  * Bundles the controller to one file that runs on Node 22 and newer from a directory without node_modules.

@@ -29,7 +29,11 @@ export const DEFAULT_TIMINGS: SupervisorTimings = {
 };
 
 export interface SupervisorOptions {
-  readonly command: () => Command;
+  /**
+   * Called before each start, with the old process gone. Resolves to the program to run, or to null when a
+   * start makes no sense yet; the cause is then in the log.
+   */
+  readonly prepare: () => Promise<Command | null>;
   readonly port: number;
   readonly log: Log;
   readonly timings?: Partial<SupervisorTimings>;
@@ -152,7 +156,9 @@ export class Supervisor {
     if (!(await waitForFreePort(port, this.#timings.portFreeMs, signal))) {
       return signal.aborted ? null : this.#fail("port_taken", 0);
     }
-    const command = this.#options.command();
+    const command = await this.#options.prepare();
+    if (signal.aborted) return null;
+    if (command === null) return this.#fail("not_prepared", 0);
     const child = startChild(command, (stream, line) => {
       this.#recent.push(line);
       log("info", line, { source: "gateway", stream });

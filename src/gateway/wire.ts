@@ -38,6 +38,7 @@ export type GatewayStateName = z.infer<typeof gatewayStateNameSchema>;
 
 /** Why the gateway's process is not running, in words that name a next step for an operator. */
 export const gatewayFailureSchema = z.enum([
+  "not_prepared",
   "exited",
   "config_rejected",
   "not_ready_in_time",

@@ -1,0 +1,159 @@
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, extname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+import { withProcessLock } from "./process-lock.ts";
+
+/** Where the pin stands, and where it is installed on a laptop. */
+export const OPENCLAW_DIR = fileURLToPath(new URL("openclaw", import.meta.url));
+
+/** The version of pnpm that wrote the lockfile, for those who run us without any pnpm. */
+const PNPM = "pnpm@12.21.0";
+/** A cold install takes half a minute on a good line and minutes on a bad one. */
+const INSTALL_TIMEOUT_MS = 600_000;
+const VERIFY_TIMEOUT_MS = 60_000;
+const MARKER = "node_modules/.kiloclaw-installed.json";
+const PINNED_FILES = ["package.json", "pnpm-workspace.yaml", "pnpm-lock.yaml"];
+const OUTPUT_LINES_MAX = 40;
+
+const markerSchema = z.object({ fingerprint: z.string() });
+const pinSchema = z.object({ dependencies: z.object({ openclaw: z.string() }) });
+
+export interface EnsureOptions {
+  /** Takes one line of progress at a time. */
+  readonly log: (line: string) => void;
+  readonly directory?: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/**
+ * Installs the pinned OpenClaw where it is missing or differs from the lockfile, and returns at once where it
+ * is there. Several processes may call it at the same time: one installs, the others wait for it.
+ *
+ * @returns the directory whose `node_modules` contains openclaw, for `OPENCLAW_DIR`
+ * @throws with the installer's last lines when the installation fails
+ */
+export async function ensureOpenClaw(options: EnsureOptions): Promise<{ dir: string }> {
+  const dir = options.directory ?? OPENCLAW_DIR;
+  const env = options.env ?? process.env;
+  const fingerprint = await pinFingerprint(dir);
+  if (await isInstalled(dir, fingerprint)) return { dir };
+  await withProcessLock(join(dir, ".install-lock"), options.log, async () => {
+    if (await isInstalled(dir, fingerprint)) return;
+    const pinned = pinSchema.parse(JSON.parse(await readFile(join(dir, "package.json"), "utf8")));
+    const version = pinned.dependencies.openclaw;
+    options.log(`installing OpenClaw ${version} (640 MB on disk, once)`);
+    await rm(join(dir, MARKER), { force: true });
+    await install(dir, env, options.log);
+    await completeInstallation(dir, version);
+    await writeMarker(dir, fingerprint);
+    options.log(`OpenClaw ${version} is installed`);
+  });
+  return { dir };
+}
+
+/** Changes with the pin, and with what native packages are chosen by. */
+async function pinFingerprint(dir: string): Promise<string> {
+  const hash = createHash("sha256").update(`${process.platform} ${process.arch}\n`);
+  for (const name of PINNED_FILES) hash.update(await readFile(join(dir, name)));
+  return hash.digest("hex");
+}
+
+async function isInstalled(dir: string, fingerprint: string): Promise<boolean> {
+  try {
+    const marker = markerSchema.parse(JSON.parse(await readFile(join(dir, MARKER), "utf8")));
+    return marker.fingerprint === fingerprint;
+  } catch {
+    // No marker, or none that was written to its end: not installed.
+    return false;
+  }
+}
+
+async function install(dir: string, env: NodeJS.ProcessEnv, log: (line: string) => void): Promise<void> {
+  const [file, ...args] = pnpmCommand(env);
+  await run(file, [...args, "install", "--frozen-lockfile", "--prod", "--reporter=append-only"], {
+    cwd: dir,
+    // Without a terminal to ask, pnpm replaces a tree of another lockfile only when told that nobody is there.
+    env: { ...env, CI: "true" },
+    timeoutMs: INSTALL_TIMEOUT_MS,
+    log,
+  });
+}
+
+/** The pnpm that runs us, else one that npx fetches. */
+function pnpmCommand(env: NodeJS.ProcessEnv): [string, ...string[]] {
+  const running = env["npm_execpath"];
+  if (running === undefined || !basename(running).startsWith("pnpm")) return ["npx", "-y", PNPM];
+  return [".js", ".cjs", ".mjs"].includes(extname(running)) ? [process.execPath, running] : [running];
+}
+
+/**
+ * OpenClaw finishes its own installation at its first call, inside its package directory. Done here, under
+ * the lock, no two gateways do it at the same time; and it shows that this Node can run it.
+ */
+async function completeInstallation(dir: string, version: string): Promise<void> {
+  const home = await mkdtemp(join(tmpdir(), "kiloclaw-openclaw-"));
+  try {
+    const output = await run(process.execPath, ["node_modules/openclaw/openclaw.mjs", "--version"], {
+      cwd: dir,
+      env: { PATH: process.env["PATH"], HOME: home, TMPDIR: home, OPENCLAW_NO_RESPAWN: "1" },
+      timeoutMs: VERIFY_TIMEOUT_MS,
+      log: () => undefined,
+    });
+    if (!output.includes(version))
+      throw new Error(`OpenClaw ${version} was installed, but it says: ${output}`);
+  } finally {
+    await rm(home, { recursive: true, force: true });
+  }
+}
+
+async function writeMarker(dir: string, fingerprint: string): Promise<void> {
+  const temporary = join(dir, `${MARKER}.${process.pid}`);
+  await writeFile(temporary, JSON.stringify({ fingerprint }));
+  await rename(temporary, join(dir, MARKER));
+}
+
+interface RunOptions {
+  readonly cwd: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly timeoutMs: number;
+  readonly log: (line: string) => void;
+}
+
+/** Runs a program to its end and returns its last lines. It dies with us. */
+async function run(file: string, args: readonly string[], options: RunOptions): Promise<string> {
+  const child = spawn(file, args, {
+    cwd: options.cwd,
+    env: options.env,
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: options.timeoutMs,
+    killSignal: "SIGKILL",
+  });
+  const kill = (): void => void child.kill("SIGKILL");
+  process.once("exit", kill);
+  const lines: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface({ input: stream }).on("line", (line) => {
+      if (line.trim() === "") return;
+      lines.push(line);
+      if (lines.length > OUTPUT_LINES_MAX) lines.shift();
+      options.log(line);
+    });
+  }
+  try {
+    const end = await new Promise<{ code: number | null; signal: NodeJS.Signals | null }>(
+      (resolve, reject) => {
+        child.once("error", reject);
+        child.once("close", (code, signal) => resolve({ code, signal }));
+      },
+    );
+    if (end.code === 0) return lines.join("\n");
+    throw new Error(`${basename(file)} ended with ${end.signal ?? end.code}:\n${lines.join("\n")}`);
+  } finally {
+    process.removeListener("exit", kill);
+  }
+}
