@@ -32,11 +32,16 @@ export function answerTo(messages: readonly ChatMessage[]): string {
     : `You wrote: "${text}". I am KiloClaw's local model, and I repeat what I am told.`;
 }
 
-// OpenClaw puts facts about a message around the text that the person typed: blocks headed "… (untrusted metadata):" with
-// fenced JSON, a timestamp in brackets, and a "[message_id: …]" line (seen in the requests that 2026.9.6 sends).
-const METADATA_BLOCK = /^[^\n]{0,80}\(untrusted[^\n]{0,80}\):\s*```(?:json)?\s[^]*?```\s*/u;
-const TIMESTAMP = /^\[[^\]\n]{0,60}\d{4}-\d{2}-\d{2}[^\]\n]{0,40}\]\s*/u;
-const MESSAGE_ID_LINE = /\s*\[message_id: [^\]\n]{1,200}\]\s*$/u;
+// OpenClaw puts facts about a message around the text that the person typed: leading blocks, each a heading line and a fence of
+// JSON or a paragraph, a timestamp, and a trailing block of context. Headings end with a marker of OpenClaw's in 2026.9.6
+// (dist/strip-inbound-meta-*.mjs, which takes the same off again for display) and with "(untrusted metadata):" in 2026.2.26.
+const HEADING = String.raw`[^\n]{1,120}(?:\u27e6openclaw:ctx\u27e7|\(untrusted[^\n]{0,60}\):)[ \t]*\n`;
+const FENCE = String.raw`\x60{3}json\n[^]*?\n\x60{3}\s*`;
+const PARAGRAPH = String.raw`(?:[^\n]+\n)*\s*`;
+const LEADING_BLOCK = new RegExp(`^${HEADING}(?:${FENCE}|${PARAGRAPH})`, "u");
+const TIMESTAMP = /^\[[A-Za-z]{3} \d{4}-\d{2}-\d{2} \d{2}:\d{2}[^\]\n]{0,60}\] */u;
+const TRAILING_CONTEXT = /\s*^Context: \u27e6openclaw:ctx\u27e7$[^]*/mu;
+const MESSAGE_ID_LINE = /\s*^\[message_id: [^\]\n]{1,200}\]$/mu;
 
 /** The most wrappings that are taken off one message. */
 const WRAPPINGS_MAX = 16;
@@ -44,9 +49,9 @@ const WRAPPINGS_MAX = 16;
 function withoutEnvelope(content: string): string {
   let text = content.trim();
   for (let taken = 0; taken < WRAPPINGS_MAX; taken += 1) {
-    const inner = text.replace(METADATA_BLOCK, "").replace(TIMESTAMP, "").replace(MESSAGE_ID_LINE, "");
+    const inner = text.replace(TRAILING_CONTEXT, "").replace(LEADING_BLOCK, "").replace(TIMESTAMP, "");
     if (inner === text) break;
     text = inner;
   }
-  return text;
+  return text.replace(MESSAGE_ID_LINE, "").trim();
 }

@@ -125,23 +125,36 @@ describe("the local model server", () => {
     expect(data.some((item) => item.includes('"usage"'))).toBe(false);
   });
 
-  it("takes OpenClaw's timestamps and metadata off the text", async () => {
-    const wrapped = [
+  const typed = "keep [this], ```that``` and\n\nthe second paragraph";
+  const fence = (json: string) => ["```json", json, "```", ""];
+  const wrappings = {
+    "2026.9.6": [
+      "Conversation info: \u27e6openclaw:ctx\u27e7",
+      ...fence('{ "message_id": "m1" }'),
+      "Sender: \u27e6openclaw:ctx\u27e7",
+      ...fence('{ "label": "owner" }'),
+      "Note: \u27e6openclaw:ctx\u27e7",
+      "a paragraph of OpenClaw's",
+      "",
+      `[Fri 2026-11-20 09:14 UTC] ${typed}`,
+      "",
+      "Context: \u27e6openclaw:ctx\u27e7",
+      "more of OpenClaw's",
+    ],
+    "2026.2.26": [
       "Conversation info (untrusted metadata):",
-      "```json",
-      '{ "message_id": "m1" }',
-      "```",
-      "",
-      "Sender (untrusted metadata):",
-      "```json",
-      '{ "label": "owner" }',
-      "```",
-      "",
-      "[Fri 2026-11-20 09:14 UTC] keep [this] and ```that```",
+      ...fence('{ "message_id": "m1" }'),
+      `[Fri 2026-11-20 09:14 GMT+2] ${typed}`,
       "[message_id: 42]",
-    ].join("\n");
-    expect(await answer(say(wrapped))).toMatch(/^You wrote: "keep \[this\] and ```that```"\./u);
-  });
+    ],
+    "no OpenClaw": [typed],
+  };
+  it.each(Object.entries(wrappings))(
+    "finds what the person typed in a message of %s",
+    async (_version, lines) => {
+      expect(await answer(say(lines.join("\n")))).toContain(`"${typed}"`);
+    },
+  );
 
   it("says so when it is sent no text", async () => {
     expect(await answer(say(null))).toContain("no text");
