@@ -12,7 +12,11 @@ export async function startMuteServers(): Promise<{ silentUrl: string; hangUpUrl
     socket.on("close", () => sockets.delete(socket));
     socket.resume();
   });
-  const hangUp = createServer((socket) => socket.destroy());
+  const hangUp = createServer((socket) => {
+    socket.on("error", () => socket.destroy());
+    // Only when it has read, or the client would see a reset connection, or not, by chance.
+    socket.once("data", () => socket.end());
+  });
   return {
     silentUrl: await listen(silent),
     hangUpUrl: await listen(hangUp),
