@@ -23,20 +23,25 @@ export async function startFly(context: Context): Promise<{ apiUrl: string; prox
     step("OpenClaw", (note) => ensureOpenClaw({ log: note })),
     step("Controller", () => bundleController(context)),
   ]);
-  return step("Fly", () =>
-    parts.start("Fly", async () => {
-      const fly = await createLocalFly({
+  const image = {
+    command: [process.execPath, paths.controller],
+    env: { OPENCLAW_DIR: openclawDir, KILOCLAW_LISTEN_HOST: HOST },
+  };
+  const fly = await step("Fly", () =>
+    parts.start("Fly", async () =>
+      createLocalFly({
         dataDir: paths.fly,
         host: HOST,
         apiPort: await preferPort(HOST, FLY_API_PORT),
         proxyPort: await preferPort(HOST, FLY_PROXY_PORT),
+        runtime: { kind: "process", image },
         token: secrets.flyApiToken,
         log: flyLog(logs),
-      });
-      await ensureFlyApp({ url: fly.apiUrl, token: secrets.flyApiToken });
-      return fly;
-    }),
+      }),
+    ),
   );
+  await ensureFlyApp({ url: fly.apiUrl, token: secrets.flyApiToken });
+  return fly;
 }
 
 /** The controller is a program of its own, so it is bundled by its own script and not imported. */

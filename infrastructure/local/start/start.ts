@@ -46,7 +46,7 @@ export async function start(args: StartArguments): Promise<void> {
     explain(error);
     ending.end(1);
   };
-  onStopSignal({ stop: () => ending.end(0), force: () => process.exit(FORCED_EXIT_CODE) });
+  onStopSignal(process, { stop: () => ending.end(0), force: () => process.exit(FORCED_EXIT_CODE) });
   process.on("uncaughtException", fail);
   process.on("unhandledRejection", fail);
 
