@@ -1,0 +1,209 @@
+import { once } from "node:events";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { z } from "zod";
+import { answers, GATEWAY_TOKEN, PROXY_TOKEN, startController } from "./testing/controller-process.ts";
+
+const environmentSchema = z.record(z.string(), z.string());
+
+it("answers health while the gateway starts, and says ready when it is", async () => {
+  await using controller = await startController({ behaviour: { readyWhen: "go" } });
+  await controller.logged((line) => line.message === "stand-in gateway starts");
+  expect(await controller.health()).toEqual({ state: "starting", stage: "gateway_start" });
+  await writeFile(join(controller.home, "go"), "");
+  await controller.reached("running");
+  expect(await controller.health()).toEqual({ state: "ready", stage: "ready" });
+});
+
+it("stays up without a usable environment, and tells the cause to nobody but the log", async () => {
+  await using controller = await startController({
+    env: { KILOCLAW_PROXY_TOKEN: "short", OPENCLAW_ALLOWED_ORIGINS: "" },
+  });
+  const line = await controller.logged((item) => item.message === "the machine's environment is unusable");
+  expect(line["problems"]).toEqual([
+    "KILOCLAW_PROXY_TOKEN is not hexadecimal",
+    "KILOCLAW_PROXY_TOKEN is shorter than 32 characters",
+    "OPENCLAW_ALLOWED_ORIGINS is missing",
+  ]);
+  const health = await fetch(`${controller.url}/_kilo/health`);
+  expect(await health.text()).toBe('{"state":"degraded","stage":"config"}');
+  for (const path of ["/", "/_kilo/version"]) {
+    const response = await fetch(controller.url + path, {
+      headers: { authorization: `Bearer ${GATEWAY_TOKEN}` },
+    });
+    expect(response.status).toBe(503);
+    expect(await response.json()).toMatchObject({ code: "misconfigured" });
+  }
+  expect(await controller.end()).toBe(0);
+});
+
+it("is degraded without OpenClaw, tries again by itself, and at once when asked", async () => {
+  await using controller = await startController({ openClawDir: "/nonexistent/openclaw" });
+  await controller.reached("crashed");
+  expect(await controller.health()).toEqual({ state: "degraded", stage: "openclaw" });
+  const status = await controller.gateway("status");
+  expect(status).toMatchObject({ failure: "not_prepared", failuresInARow: 1 });
+  expect(status.retryAt).not.toBeNull();
+});
+
+it("is degraded while the configuration cannot be written, and comes up once it can", async () => {
+  await using controller = await startController({
+    prepare: (home) => writeFile(join(home, ".openclaw"), "in the way"),
+  });
+  await controller.reached("crashed");
+  expect(await controller.health()).toEqual({ state: "degraded", stage: "config_file" });
+  await rm(join(controller.home, ".openclaw"));
+  await controller.gateway("start");
+  await controller.reached("running");
+  expect(await controller.health()).toEqual({ state: "ready", stage: "ready" });
+});
+
+it("starts a gateway again that ended by itself, whatever its exit code", async () => {
+  await using controller = await startController({ behaviour: { exitCode: 0 } });
+  await controller.reached("crashed");
+  expect(await controller.gateway("status")).toMatchObject({
+    state: "crashed",
+    failure: "exited",
+    failuresInARow: 1,
+  });
+  expect(await controller.health()).toEqual({ state: "degraded", stage: "gateway_crashed" });
+  await controller.behave({});
+  await controller.reached("running");
+  const before = await controller.gateway("status");
+  expect(await answers(`${controller.gatewayUrl}/crash`)).toBe(false);
+  await controller.reached("crashed");
+  await controller.reached("running");
+  const after = await controller.gateway("status");
+  expect(after.pid).not.toBe(before.pid);
+});
+
+it("leaves a gateway down that refuses its configuration, until it is asked to start", async () => {
+  await using controller = await startController({ behaviour: { exitCode: 78 } });
+  await controller.reached("crashed");
+  expect(await controller.gateway("status")).toMatchObject({ failure: "config_rejected", retryAt: null });
+  expect(await controller.health()).toEqual({ state: "degraded", stage: "gateway_config" });
+  await controller.behave({});
+  expect(await controller.gateway("start")).toMatchObject({ state: "starting", failure: null });
+  await controller.reached("running");
+});
+
+it("stops, starts and restarts the gateway as it is told, the newest word winning", async () => {
+  await using controller = await startController();
+  await controller.reached("running");
+  expect(await controller.gateway("stop")).toMatchObject({ state: "stopping" });
+  await controller.reached("stopped");
+  expect(await controller.health()).toEqual({ state: "degraded", stage: "gateway_stopped" });
+  expect(await answers(controller.gatewayUrl)).toBe(false);
+
+  await controller.gateway("start");
+  await controller.reached("running");
+  const first = await controller.gateway("status");
+  expect(await controller.gateway("restart")).toMatchObject({ state: "stopping" });
+  await controller.reached("running");
+  expect((await controller.gateway("status")).pid).not.toBe(first.pid);
+
+  await Promise.all([controller.gateway("restart"), controller.gateway("restart")]);
+  await controller.gateway("stop");
+  await controller.reached("stopped");
+  expect(await controller.gateway("status")).toMatchObject({ state: "stopped", pid: null });
+});
+
+it("ends with the gateway on SIGTERM, and exits 0", async () => {
+  await using controller = await startController();
+  await controller.reached("running");
+  expect(await controller.end()).toBe(0);
+  expect(controller.log.map((line) => line.message)).toContain("stand-in got SIGTERM");
+  expect(await answers(controller.gatewayUrl)).toBe(false);
+});
+
+it("kills a gateway that ignores SIGTERM, with all that it started", async () => {
+  await using controller = await startController({
+    behaviour: { ignoreSigterm: true, portHolder: "group" },
+    env: { KILOCLAW_STOP_TIMEOUT_MS: "200" },
+  });
+  await controller.reached("running");
+  expect(await controller.end()).toBe(0);
+  expect(await answers(controller.gatewayUrl)).toBe(false);
+});
+
+it("frees the port from a crashed gateway's children before it starts the next", async () => {
+  await using controller = await startController({ behaviour: { portHolder: "group" } });
+  await controller.reached("running");
+  const { pid } = await controller.gateway("status");
+  if (pid === null) throw new Error("the gateway has no process");
+  await controller.behave({});
+  process.kill(pid, "SIGKILL");
+  await controller.reached("crashed");
+  await controller.reached("running");
+  const echo = await fetch(`${controller.gatewayUrl}/anything`);
+  expect(await echo.json()).toMatchObject({ method: "GET" });
+});
+
+it("starts nothing while a stranger holds the gateway's port", async () => {
+  await using controller = await startController({ behaviour: { portHolder: "session" } });
+  await controller.reached("running");
+  const { pid } = await controller.gateway("status");
+  if (pid === null) throw new Error("the gateway has no process");
+  await controller.behave({});
+  process.kill(pid, "SIGKILL");
+  await controller.reached("crashed");
+  await controller.reached("starting");
+  expect(await controller.gateway("status")).toMatchObject({ state: "starting", pid: null });
+  expect(await answers(`${controller.gatewayUrl}/quit`)).toBe(false);
+  await controller.reached("running");
+});
+
+it("gives the gateway the user's variables, and none that are ours or decide how it runs", async () => {
+  await using controller = await startController({
+    env: { MY_SETTING: "mine", LD_AUDIT: "/tmp/evil.so", NODE_PATH: "/tmp", OPENCLAW_GATEWAY_TOKEN: "clash" },
+  });
+  await controller.reached("running");
+  const env = environmentSchema.parse(await (await fetch(`${controller.gatewayUrl}/env`)).json());
+  expect(env["MY_SETTING"]).toBe("mine");
+  expect(Object.keys(env).filter((name) => name.startsWith("KILOCLAW_"))).toEqual([]);
+  expect(Object.keys(env)).not.toEqual(expect.arrayContaining(["LD_AUDIT"]));
+  expect(env).not.toHaveProperty("NODE_PATH");
+  expect(env).not.toHaveProperty("OPENCLAW_GATEWAY_TOKEN");
+  expect(env).toMatchObject({
+    HOME: controller.home,
+    TMPDIR: join(controller.home, ".kiloclaw", "tmp"),
+    OPENCLAW_STATE_DIR: join(controller.home, ".openclaw"),
+    OPENCLAW_NO_RESPAWN: "1",
+  });
+  expect(Object.values(env).filter((value) => value === GATEWAY_TOKEN || value === PROXY_TOKEN)).toEqual([]);
+});
+
+it("keeps secrets out of its log, also those that the gateway prints", async () => {
+  await using controller = await startController({
+    behaviour: { print: `leak ${GATEWAY_TOKEN} ${PROXY_TOKEN} canary-api-key-1` },
+    env: { KILOCODE_API_KEY: "canary-api-key-1" },
+  });
+  await controller.reached("running");
+  await controller.end();
+  expect(controller.log.map((line) => line.message)).toContain("leak [redacted] [redacted] [redacted]");
+  const text = JSON.stringify(controller.log);
+  const config = await readFile(join(controller.home, ".openclaw", "openclaw.json"), "utf8");
+  for (const secret of [GATEWAY_TOKEN, PROXY_TOKEN, "canary-api-key-1"]) {
+    expect(text).not.toContain(secret);
+    expect(config).not.toContain(secret);
+  }
+});
+
+it("listens before the gateway, and answers while it is being stopped", async () => {
+  await using controller = await startController({
+    behaviour: { ignoreSigterm: true },
+    env: { KILOCLAW_STOP_TIMEOUT_MS: "60000" },
+  });
+  await controller.reached("running");
+  await controller.gateway("stop");
+  await controller.logged((line) => line.message === "stand-in got SIGTERM");
+  expect(await controller.health()).toEqual({ state: "starting", stage: "gateway_stop" });
+  const { pid } = await controller.gateway("status");
+  if (pid === null) throw new Error("the gateway has no process");
+  process.kill(pid, "SIGKILL");
+  await controller.reached("stopped");
+  controller.process.kill("SIGTERM");
+  await once(controller.process, "exit");
+  expect(controller.process.exitCode).toBe(0);
+});
