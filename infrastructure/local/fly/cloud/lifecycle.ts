@@ -1,0 +1,343 @@
+import { pause, type Clock } from "../clock.ts";
+import { messageOf, type Log } from "../log.ts";
+import type { Exit, MachineHandle, Runtime } from "../runtime/runtime.ts";
+import type { Machine } from "../state/model.ts";
+import type { Store } from "../state/store.ts";
+import type { Timings } from "../timings.ts";
+import { machineSpec } from "./boot.ts";
+import { exitEvent, withEvent, type EventWords } from "./events.ts";
+import { afterExit } from "./restart-policy.ts";
+import { stopSettings, type StopSettings } from "./stop-settings.ts";
+
+interface Parts {
+  store: Store;
+  clock: Clock;
+  timings: Timings;
+  runtime: Runtime;
+  log: Log;
+  /** Resolves when the volume's data are all there. */
+  volumeReady(volumeId: string): Promise<void>;
+}
+
+/** A machine's running program. */
+interface Live {
+  handle: MachineHandle;
+  /** Its end is wanted, so that it is no crash. */
+  endRequested: boolean;
+  /** Resolves when its end is written into the machine's events. */
+  ended: Promise<void>;
+}
+
+/** A machine's way from one settled state to the next. */
+interface Course {
+  abort: AbortController;
+  done: Promise<void>;
+}
+
+/**
+ * Takes machines from state to state over time, and follows what their programs do. An operation has checked that
+ * its change is allowed and has written the first state of it; the rest happens here. A machine has one course at
+ * a time: a newer one ends the older at its next step and goes on from whatever it left.
+ */
+export class Lifecycle {
+  readonly #parts: Parts;
+  readonly #live = new Map<string, Live>();
+  readonly #courses = new Map<string, Course>();
+  #closing = false;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** created → starting → started, or to a prepared `created` if that is its target. */
+  launch(machineId: string): void {
+    this.#begin(machineId, async (signal) => {
+      if (!(await this.#pause(this.#parts.timings.imagePullMs, signal))) return;
+      const machine = this.#parts.store.machines.update(machineId, (row) => ({ ...row, prepared: true }));
+      if (machine?.target !== "started") return;
+      this.#write(machineId, { state: "starting" }, { type: "start", status: "starting", source: "flyd" });
+      await this.#boot(machineId, signal);
+    });
+  }
+
+  /** starting → started. A suspended machine is resumed where it was, if its memory is still there. */
+  start(machineId: string): void {
+    this.#begin(machineId, async (signal) => {
+      const live = this.#live.get(machineId);
+      if (live === undefined) {
+        await this.#boot(machineId, signal);
+        return;
+      }
+      if (!(await this.#pause(this.#parts.timings.startMs, signal))) return;
+      live.handle.resume();
+      this.#write(machineId, { state: "started" }, { type: "start", status: "started", source: "flyd" });
+    });
+  }
+
+  /** stopping → stopped. */
+  stop(machineId: string, settings: StopSettings): void {
+    this.#begin(machineId, async (signal) => {
+      const hadProgram = this.#live.has(machineId);
+      if (!(await this.#halt(machineId, settings, signal))) return;
+      // A program's end has written its own event.
+      const exit = { type: "exit", status: "stopped", source: "flyd" } as const;
+      this.#write(machineId, { state: "stopped" }, hadProgram ? undefined : exit);
+    });
+  }
+
+  /** suspending → suspended. */
+  suspend(machineId: string): void {
+    this.#begin(machineId, async (signal) => {
+      if (!(await this.#pause(this.#parts.timings.suspendMs, signal))) return;
+      this.#live.get(machineId)?.handle.suspend();
+      const event = { type: "suspend", status: "suspended", source: "flyd" } as const;
+      this.#write(machineId, { state: "suspended" }, event);
+    });
+  }
+
+  /** restarting → starting → started, in the same version. */
+  restart(machineId: string, settings: StopSettings): void {
+    this.#begin(machineId, async (signal) => {
+      if (!(await this.#halt(machineId, settings, signal))) return;
+      this.#write(machineId, { state: "starting" }, { type: "start", status: "starting", source: "flyd" });
+      await this.#boot(machineId, signal);
+    });
+  }
+
+  /** replacing → started, stopped or created, by the machine's target. `settings` are the old version's. */
+  replace(machineId: string, settings: StopSettings): void {
+    this.#begin(machineId, async (signal) => {
+      if (!(await this.#halt(machineId, settings, signal))) return;
+      if (!(await this.#pause(this.#parts.timings.replaceMs, signal))) return;
+      const machine = this.#parts.store.machines.update(machineId, (row) => ({ ...row, prepared: true }));
+      if (machine === undefined) return;
+      if (machine.target === "started") {
+        this.#write(machineId, { state: "starting" }, { type: "start", status: "starting", source: "flyd" });
+        await this.#boot(machineId, signal);
+        return;
+      }
+      const state = machine.target === "created" ? "created" : "stopped";
+      this.#write(machineId, { state }, { type: "update", status: state, source: "flyd" });
+    });
+  }
+
+  /** destroying → destroyed. */
+  destroy(machineId: string): void {
+    this.#begin(machineId, async (signal) => {
+      if (!(await this.#halt(machineId, { signal: "SIGKILL", timeoutMs: 0 }, signal))) return;
+      if (!(await this.#pause(this.#parts.timings.destroyMs, signal))) return;
+      const machine = this.#write(
+        machineId,
+        { state: "destroyed", destroyedAt: this.#parts.clock.now() },
+        { type: "destroy", status: "destroyed", source: "flyd" },
+      );
+      this.#releaseVolumes(machine);
+      await this.#parts.runtime.removeMachine(machineId);
+    });
+  }
+
+  /** Goes on with every machine from where the stored state left it. Machines are started one after the other. */
+  async resumeAll(machines: readonly Machine[]): Promise<void> {
+    for (const machine of machines) {
+      if (this.#closing) return;
+      this.#resume(machine);
+      await this.#courses.get(machine.id)?.done;
+    }
+  }
+
+  /** Resolves when the machine has no way to go. */
+  async settled(machineId: string): Promise<void> {
+    for (let course = this.#courses.get(machineId); course !== undefined;) {
+      await course.done;
+      const next = this.#courses.get(machineId);
+      course = next === course ? undefined : next;
+    }
+  }
+
+  /** The running program of a started machine. */
+  handle(machineId: string): MachineHandle | undefined {
+    const machine = this.#parts.store.machines.get(machineId);
+    return machine?.state === "started" ? this.#live.get(machineId)?.handle : undefined;
+  }
+
+  /** Ends all programs within `timeoutMs`, and leaves the states as they are, so that `resumeAll` finds them. */
+  async close(timeoutMs: number): Promise<void> {
+    this.#closing = true;
+    for (const course of this.#courses.values()) course.abort.abort();
+    const known = new Set(this.#live.values());
+    for (const live of known) live.handle.stop("SIGTERM", timeoutMs);
+    await Promise.all([...this.#courses.values()].map((course) => course.done));
+    // A course may have been starting a program when it was aborted.
+    for (const live of this.#live.values()) if (!known.has(live)) live.handle.stop("SIGTERM", timeoutMs);
+    await Promise.all([...this.#live.values()].map((live) => live.ended));
+  }
+
+  #resume(machine: Machine): void {
+    switch (machine.target) {
+      case "created":
+        if (!machine.prepared) this.launch(machine.id);
+        return;
+      case "started":
+        this.#resumeStarted(machine);
+        return;
+      case "stopped":
+        if (machine.state !== "stopped" && machine.state !== "failed") {
+          this.stop(machine.id, stopSettings(machine));
+        }
+        return;
+      case "suspended":
+        if (machine.state !== "suspended") this.suspend(machine.id);
+        return;
+      case "destroyed":
+        if (machine.state !== "destroyed") this.destroy(machine.id);
+        return;
+      default:
+        machine.target satisfies never;
+    }
+  }
+
+  #resumeStarted(machine: Machine): void {
+    if (machine.state === "started" && !this.#parts.runtime.runsProcesses) return;
+    if (!machine.prepared) {
+      this.launch(machine.id);
+      return;
+    }
+    this.#write(machine.id, { state: "starting" }, { type: "start", status: "starting", source: "flyd" });
+    this.start(machine.id);
+  }
+
+  async #boot(machineId: string, signal: AbortSignal): Promise<void> {
+    const { store, runtime, timings, log } = this.#parts;
+    if (!(await this.#pause(timings.startMs, signal))) return;
+    try {
+      const mounted = store.machines.get(machineId)?.config.mounts?.[0]?.volume;
+      if (mounted !== undefined) {
+        await Promise.race([this.#parts.volumeReady(mounted), aborted(signal)]);
+      }
+      const machine = store.machines.get(machineId);
+      if (signal.aborted || machine === undefined) return;
+      const handle = await runtime.start(machineSpec(machine, store.apps.get(machine.app), log));
+      // Also when aborted: whoever comes next finds the program and ends it.
+      this.#attach(machineId, handle);
+    } catch (error) {
+      log({ kind: "problem", message: `Machine ${machineId} cannot be started: ${messageOf(error)}` });
+      if (signal.aborted) return;
+      this.#write(machineId, { state: "failed" }, { type: "start", status: "failed", source: "flyd" });
+      return;
+    }
+    if (signal.aborted) return;
+    this.#write(machineId, { state: "started" }, { type: "start", status: "started", source: "flyd" });
+  }
+
+  #attach(machineId: string, handle: MachineHandle): void {
+    const live: Live = { handle, endRequested: false, ended: Promise.resolve() };
+    live.ended = handle.exited.then((exit) => this.#ended(machineId, live, exit));
+    this.#live.set(machineId, live);
+  }
+
+  #ended(machineId: string, live: Live, exit: Exit): void {
+    this.#live.delete(machineId);
+    const { store, clock, timings } = this.#parts;
+    const machine = store.machines.get(machineId);
+    if (this.#closing || machine === undefined) return;
+    const nowMs = clock.now();
+    // A machine that is under way elsewhere has somebody who looks after it.
+    const isCrash = !live.endRequested && !this.#courses.has(machineId);
+    const next = isCrash
+      ? afterExit(machine, exit, {
+          nowMs,
+          backoffMs: timings.restartBackoffMs,
+          backoffMsMax: timings.restartBackoffMsMax,
+        })
+      : undefined;
+    const restarting = next?.kind === "restart" || machine.state === "restarting";
+    const exitFacts = { requestedStop: live.endRequested, restarting, nowMs };
+    const request = {
+      exit_event: exitEvent(exit, exitFacts),
+      restart_count: next?.kind === "restart" ? next.restarts.length : 0,
+    };
+    const event = { type: "exit", status: "stopped", source: "flyd", request } as const;
+    switch (next?.kind) {
+      case undefined:
+        this.#write(machineId, {}, event);
+        return;
+      case "stop":
+        this.#write(machineId, { state: "stopped", target: "stopped" }, event);
+        return;
+      case "destroy":
+        this.#write(machineId, { state: "destroying", target: "destroyed" }, event);
+        this.destroy(machineId);
+        return;
+      case "restart":
+        this.#write(machineId, { state: "restarting", restarts: next.restarts }, event);
+        this.#begin(machineId, async (signal) => {
+          if (!(await this.#pause(next.delayMs, signal))) return;
+          const start = { type: "start", status: "starting", source: "flyd" } as const;
+          this.#write(machineId, { state: "starting" }, start);
+          await this.#boot(machineId, signal);
+        });
+        return;
+      default:
+        next satisfies never;
+    }
+  }
+
+  /** Ends the machine's program, if there is one. False if superseded meanwhile. */
+  async #halt(machineId: string, settings: StopSettings, signal: AbortSignal): Promise<boolean> {
+    if (!(await this.#pause(this.#parts.timings.stopMs, signal))) return false;
+    const live = this.#live.get(machineId);
+    if (live === undefined) return true;
+    live.endRequested = true;
+    live.handle.stop(settings.signal, settings.timeoutMs);
+    await Promise.race([live.ended, aborted(signal)]);
+    return !signal.aborted;
+  }
+
+  #begin(machineId: string, work: (signal: AbortSignal) => Promise<void>): void {
+    const previous = this.#courses.get(machineId);
+    previous?.abort.abort();
+    const abort = new AbortController();
+    if (this.#closing) abort.abort();
+    const run = async (): Promise<void> => {
+      await previous?.done;
+      try {
+        if (!abort.signal.aborted) await work(abort.signal);
+      } catch (error) {
+        this.#parts.log({ kind: "problem", message: `Machine ${machineId}: ${messageOf(error)}` });
+      }
+      if (this.#courses.get(machineId) === course) this.#courses.delete(machineId);
+    };
+    const course: Course = { abort, done: Promise.resolve() };
+    this.#courses.set(machineId, course);
+    course.done = run();
+  }
+
+  #pause(delayMs: number, signal: AbortSignal): Promise<boolean> {
+    return pause(this.#parts.clock, delayMs, signal);
+  }
+
+  #write(machineId: string, change: Partial<Machine>, words?: EventWords): Machine | undefined {
+    const nowMs = this.#parts.clock.now();
+    const machine = this.#parts.store.machines.update(machineId, (row) => {
+      const changed = { ...row, ...change, updatedAt: nowMs };
+      return words === undefined ? changed : withEvent(changed, nowMs, words);
+    });
+    if (change.state !== undefined)
+      this.#parts.log({ kind: "machine_state", machineId, state: change.state });
+    return machine;
+  }
+
+  #releaseVolumes(machine: Machine | undefined): void {
+    for (const mount of machine?.config.mounts ?? []) {
+      const volume = mount.volume === undefined ? undefined : this.#parts.store.volumes.get(mount.volume);
+      if (volume !== undefined && volume.attachedMachineId === machine?.id) {
+        this.#parts.store.volumes.put({ ...volume, attachedMachineId: null });
+      }
+    }
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}

@@ -1,0 +1,58 @@
+import { request as httpRequest, type Agent, type IncomingMessage, type ServerResponse } from "node:http";
+import { pipeline } from "node:stream";
+import type { Log } from "../log.ts";
+import { edgeHeaders, requestHeaders, responseHeaders } from "./headers.ts";
+import type { Target } from "./locate.ts";
+import { codeOf } from "./upstream.ts";
+
+/** Takes a request to its machine and the answer back, streaming both ways. */
+export function forward(
+  request: IncomingMessage,
+  response: ServerResponse,
+  target: Target,
+  via: { agent: Agent; log: Log },
+): void {
+  if (target.kind === "refused") {
+    answerEmpty(response, target.status, target.requestId);
+    return;
+  }
+  const { requestId } = target.edge;
+  const upstream = httpRequest({
+    host: "127.0.0.1",
+    port: target.port,
+    method: request.method,
+    path: request.url,
+    headers: requestHeaders(request, target.edge),
+    setDefaultHeaders: false,
+    agent: via.agent,
+  });
+  response.once("close", () => upstream.destroy());
+  upstream.once("response", (incoming) => {
+    response.writeHead(
+      incoming.statusCode ?? 502,
+      incoming.statusMessage,
+      responseHeaders(incoming, requestId),
+    );
+    // An answer that begins with silence, such as an event stream, is announced at once.
+    response.flushHeaders();
+    // Either side's end ends the other, also when it comes too early: a cut answer must look cut.
+    pipeline(incoming, response, () => undefined);
+  });
+  upstream.once("error", (error) => {
+    if (response.headersSent || response.destroyed) {
+      response.destroy();
+      return;
+    }
+    via.log({ kind: "proxy", code: codeOf(error), message: error.message });
+    answerEmpty(response, 502, requestId);
+  });
+  // What goes wrong is told by the upstream's own error event.
+  pipeline(request, upstream, () => undefined);
+}
+
+/** An answer that the edge makes itself: Fly's have no body. */
+function answerEmpty(response: ServerResponse, status: number, requestId: string): void {
+  if (response.destroyed) return;
+  response.writeHead(status, [...edgeHeaders(requestId), "Content-Length", "0"]);
+  response.end();
+}
