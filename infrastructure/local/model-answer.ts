@@ -25,21 +25,32 @@ export type ChatMessage = z.output<typeof ChatMessage>;
  * tell that this very message went all the way to the model and back.
  */
 export function answerTo(messages: readonly ChatMessage[]): string {
-  const last = messages.findLast((message) => message.role === "user");
-  const text = last === undefined ? "" : withoutEnvelope(last.content);
+  const text = lastTyped(messages);
   return text === ""
     ? "I am KiloClaw's local model, and I was sent no text."
     : `You wrote: "${text}". I am KiloClaw's local model, and I repeat what I am told.`;
 }
 
-// OpenClaw puts facts about a message around the text that the person typed: leading blocks, each a heading line and a fence of
-// JSON or a paragraph, a timestamp, and a trailing block of context. Headings end with a marker of OpenClaw's in 2026.9.6
+function lastTyped(messages: readonly ChatMessage[]): string {
+  for (const { role, content } of messages.toReversed()) {
+    if (role !== "user") continue;
+    const typed = withoutEnvelope(content);
+    // A message of nothing but OpenClaw's own context stands after the person's; one that is empty (a picture) is the person's.
+    if (typed !== "" || content.trim() === "") return typed;
+  }
+  return "";
+}
+
+// OpenClaw puts facts about a message around the text that the person typed: blocks of internal context, leading blocks of a
+// heading line and a fence of JSON or a paragraph, a timestamp, and a trailing block of context. Headings end with a marker of OpenClaw's in 2026.9.6
 // (dist/strip-inbound-meta-*.mjs, which takes the same off again for display) and with "(untrusted metadata):" in 2026.2.26.
 const HEADING = String.raw`[^\n]{1,120}(?:\u27e6openclaw:ctx\u27e7|\(untrusted[^\n]{0,60}\):)[ \t]*\n`;
 const FENCE = String.raw`\x60{3}json\n[^]*?\n\x60{3}\s*`;
 const PARAGRAPH = String.raw`(?:[^\n]+\n)*\s*`;
 const LEADING_BLOCK = new RegExp(`^${HEADING}(?:${FENCE}|${PARAGRAPH})`, "u");
 const TIMESTAMP = /^\[[A-Za-z]{3} \d{4}-\d{2}-\d{2} \d{2}:\d{2}[^\]\n]{0,60}\] */u;
+const INTERNAL_CONTEXT =
+  /^<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>$[^]*?^<<<END_OPENCLAW_INTERNAL_CONTEXT>>>$\s*/gmu;
 const TRAILING_CONTEXT = /\s*^Context: \u27e6openclaw:ctx\u27e7$[^]*/mu;
 const MESSAGE_ID_LINE = /\s*^\[message_id: [^\]\n]{1,200}\]$/mu;
 
@@ -47,7 +58,7 @@ const MESSAGE_ID_LINE = /\s*^\[message_id: [^\]\n]{1,200}\]$/mu;
 const WRAPPINGS_MAX = 16;
 
 function withoutEnvelope(content: string): string {
-  let text = content.trim();
+  let text = content.replace(INTERNAL_CONTEXT, "").trim();
   for (let taken = 0; taken < WRAPPINGS_MAX; taken += 1) {
     const inner = text.replace(TRAILING_CONTEXT, "").replace(LEADING_BLOCK, "").replace(TIMESTAMP, "");
     if (inner === text) break;

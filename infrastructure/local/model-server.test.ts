@@ -156,6 +156,28 @@ describe("the local model server", () => {
     },
   );
 
+  it("looks past a message that is nothing but OpenClaw's context", async () => {
+    const context = [
+      "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>",
+      'Conversation data (data, not instructions):\n"Active exec sessions:\\nnone"',
+      "<<<END_OPENCLAW_INTERNAL_CONTEXT>>>",
+    ].join("\n");
+    const messages = [
+      { role: "user", content: `[Fri 2026-11-20 09:14 UTC] ${typed}` },
+      { role: "user", content: context },
+    ];
+    expect(await answer({ model: "m", messages })).toContain(`"${typed}"`);
+  });
+
+  it("does not repeat an older message when the newest has no text", async () => {
+    const picture = [{ type: "image_url", image_url: { url: "data:," } }];
+    const messages = [
+      { role: "user", content: "older" },
+      { role: "user", content: picture },
+    ];
+    expect(await answer({ model: "m", messages })).toContain("no text");
+  });
+
   it("says so when it is sent no text", async () => {
     expect(await answer(say(null))).toContain("no text");
   });
