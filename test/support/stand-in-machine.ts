@@ -1,0 +1,84 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { WebSocketServer } from "ws";
+
+/**
+ * What runs in a machine of the tests: it stands where controller and gateway would, speaks their wire, and behaves as
+ * its variable STAND_IN says. Everything it is asked for comes back as what it received.
+ */
+const behaviour = process.env["STAND_IN"] ?? "ready";
+const proxyToken = process.env["KILOCLAW_PROXY_TOKEN"] ?? "";
+
+if (behaviour === "exits") process.exit(3);
+
+const server = createServer((request, response) => {
+  const { pathname } = new URL(request.url ?? "/", "http://machine");
+  if (pathname === "/_kilo/health") return answerHealth(response);
+  if (request.headers["x-kiloclaw-proxy-token"] !== proxyToken) {
+    response.writeHead(401).end("no proxy token");
+    return;
+  }
+  switch (pathname) {
+    case "/headers-back":
+      response.writeHead(200, [
+        ["Set-Cookie", "kiloclaw-auth=stolen; Path=/"],
+        ["Set-Cookie", "theme=dark"],
+        ["Fly-Replay", "app=another"],
+        ["X-Kiloclaw-Secret", "1"],
+        ["Clear-Site-Data", '"*"'],
+        ["X-Own", "kept"],
+      ].flat());
+      response.end();
+      return;
+    case "/redirect":
+      response.writeHead(302, { location: "http://169.254.169.254/latest" }).end();
+      return;
+    case "/events":
+      // The second event goes out when the reader has proved that it has the first, by closing or by asking for more.
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.write("data: first\n\n");
+      pending.add(response);
+      return;
+    case "/more":
+      for (const open of pending) open.end("data: second\n\n");
+      pending.clear();
+      response.end();
+      return;
+    default:
+      return echo(request, response);
+  }
+});
+
+const pending = new Set<ServerResponse>();
+
+function answerHealth(response: ServerResponse): void {
+  const state = behaviour === "degraded" || behaviour === "starting" ? behaviour : "ready";
+  response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ state, stage: "gateway" }));
+}
+
+function echo(request: IncomingMessage, response: ServerResponse): void {
+  let bytes = 0;
+  request.on("data", (chunk: Buffer) => {
+    bytes += chunk.byteLength;
+  });
+  request.on("end", () => {
+    const { method, url, headers } = request;
+    response.writeHead(200, { "content-type": "application/json" });
+    response.end(JSON.stringify({ method, url, headers, bytes, env: Object.keys(process.env) }));
+  });
+}
+
+const sockets = new WebSocketServer({
+  server,
+  handleProtocols: (protocols) => [...protocols][0] ?? false,
+  verifyClient: ({ req }: { req: IncomingMessage }) => req.headers["x-kiloclaw-proxy-token"] === proxyToken,
+});
+sockets.on("connection", (socket, request) => {
+  socket.send(JSON.stringify({ url: request.url, headers: request.headers }));
+  socket.on("message", (data, isBinary) => {
+    if (!isBinary && String(data) === "close") socket.close(4_321, "as asked");
+    else socket.send(data, { binary: isBinary });
+  });
+});
+
+process.on("SIGTERM", () => process.exit(0));
+server.listen(Number(process.env["PORT"]), "127.0.0.1");
