@@ -5,13 +5,13 @@ import type { Unavailable } from "./connection.ts";
 import { accessCodes, instances, users } from "./schema.ts";
 
 /** `pepper` is part of every session token of the user; null is a value like any other. */
-export type FoundUser = { kind: "found"; pepper: string | null } | { kind: "absent" } | Unavailable;
-export type FoundInstance =
+type FoundUser = { kind: "found"; pepper: string | null } | { kind: "absent" } | Unavailable;
+type FoundInstance =
   | { kind: "found"; instance: { sandboxId: string; createdAt: Date } }
   | { kind: "absent" }
   | Unavailable;
 /** Unknown, wrong, used and expired codes, and codes of somebody else, are all the same `refused`. */
-export type RedeemedCode = { kind: "redeemed"; pepper: string | null } | { kind: "refused" } | Unavailable;
+type RedeemedCode = { kind: "redeemed"; pepper: string | null } | { kind: "refused" } | Unavailable;
 
 /** What the Worker may ask of the registry. Nothing is thrown; each call uses a connection of its own and is bounded in time. */
 export type Registry = {

@@ -3,12 +3,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
+import { createLocalFly } from "../../infrastructure/local/fly/index.ts";
 import { startPostgres } from "../../infrastructure/local/postgres.ts";
 import type { WorkerBindings } from "../../src/testing/provided-context.ts";
 import { startMuteServers } from "./mute-servers.ts";
 
-/** Nothing listens on tcpmux, so a test that reaches it fails at once and not after a timeout. */
-const CLOSED_URL = "http://127.0.0.1:1";
+const FLY_APP_NAME = "kiloclaw-test";
 
 /** Starts the outside world of the tests that run in workerd: the registry's database and a Fly. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
@@ -23,7 +23,17 @@ export default async function setup(project: TestProject): Promise<() => Promise
     cleanups.push(() => database.stop());
     const muteServers = await startMuteServers();
     cleanups.push(() => muteServers.close());
-    const fly = { apiUrl: CLOSED_URL, proxyUrl: CLOSED_URL };
+    const bindings = workerBindings();
+    // Machines are state only: what runs in them is the business of other suites.
+    const fly = await createLocalFly({
+      dataDir: join(dir, "fly"),
+      apiPort: 0,
+      proxyPort: 0,
+      runtime: { kind: "none" },
+      token: bindings.FLY_API_TOKEN,
+    });
+    cleanups.push(() => fly.close());
+    await createApp(fly.apiUrl, bindings.FLY_API_TOKEN);
 
     project.provide("workerDatabaseUrl", database.workerUrl);
     project.provide("adminDatabaseUrl", database.adminUrl);
@@ -31,7 +41,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
     project.provide("hangUpDatabaseUrl", muteServers.hangUpUrl);
     project.provide("flyApiUrl", fly.apiUrl);
     project.provide("flyProxyUrl", fly.proxyUrl);
-    project.provide("workerBindings", workerBindings(fly));
+    project.provide("workerBindings", {
+      ...bindings,
+      FLY_API_BASE_URL: fly.apiUrl,
+      FLY_PROXY_URL: fly.proxyUrl,
+    });
     return cleanUp;
   } catch (error) {
     await cleanUp();
@@ -39,15 +53,22 @@ export default async function setup(project: TestProject): Promise<() => Promise
   }
 }
 
-function workerBindings(fly: { apiUrl: string; proxyUrl: string }): WorkerBindings {
+async function createApp(flyApiUrl: string, token: string): Promise<void> {
+  const answer = await fetch(`${flyApiUrl}/v1/apps`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    body: JSON.stringify({ app_name: FLY_APP_NAME, org_slug: "personal" }),
+  });
+  if (!answer.ok) throw new Error(`The local Fly answers ${answer.status}: ${await answer.text()}`);
+}
+
+function workerBindings(): Omit<WorkerBindings, "FLY_API_BASE_URL" | "FLY_PROXY_URL"> {
   return {
     WORKER_ENV: "development",
     FLY_API_TOKEN: secret(),
-    FLY_APP_NAME: "kiloclaw-test",
+    FLY_APP_NAME,
     FLY_REGION: "ams,fra",
-    FLY_API_BASE_URL: fly.apiUrl,
-    FLY_PROXY_URL: fly.proxyUrl,
-    FLY_REGISTRY_APP: "kiloclaw-test",
+    FLY_REGISTRY_APP: FLY_APP_NAME,
     FLY_IMAGE_TAG: "test",
     NEXTAUTH_SECRET: secret(),
     INTERNAL_API_SECRET: secret(),

