@@ -20,6 +20,20 @@ export class PortTakenError extends Error {
  * @throws {PortTakenError} when somebody listens there already, and Node's own error for anything else (EACCES, …).
  */
 export async function assertPortFree(host: string, port: number): Promise<void> {
+  await bindForAMoment(host, port);
+}
+
+/** The preferred port if it is free, else one that the system picks; the same momentary bind as {@link assertPortFree}. */
+export async function preferPort(host: string, preferred: number): Promise<number> {
+  try {
+    return await bindForAMoment(host, preferred);
+  } catch (error) {
+    if (!(error instanceof PortTakenError)) throw error;
+    return bindForAMoment(host, 0);
+  }
+}
+
+async function bindForAMoment(host: string, port: number): Promise<number> {
   const server = createServer();
   server.listen({ host, port, exclusive: true });
   try {
@@ -27,32 +41,14 @@ export async function assertPortFree(host: string, port: number): Promise<void> 
   } catch (error) {
     throw isAddressInUse(error) ? new PortTakenError(host, port) : error;
   }
-  await closed(server);
-}
-
-/** The preferred port if it is free, else one that the system picks; the same momentary bind as {@link assertPortFree}. */
-export async function preferPort(host: string, preferred: number): Promise<number> {
-  try {
-    await assertPortFree(host, preferred);
-    return preferred;
-  } catch (error) {
-    if (!(error instanceof PortTakenError)) throw error;
-  }
-  const server = createServer();
-  server.listen({ host, port: 0, exclusive: true });
-  await once(server, "listening");
-  const { port } = z.object({ port: z.int() }).parse(server.address());
-  await closed(server);
-  return port;
+  const bound = z.object({ port: z.int() }).parse(server.address());
+  const closed = once(server, "close");
+  server.close();
+  await closed;
+  return bound.port;
 }
 
 /** Whether an error is Node's EADDRINUSE. */
 export function isAddressInUse(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "EADDRINUSE";
-}
-
-async function closed(server: ReturnType<typeof createServer>): Promise<void> {
-  const done = once(server, "close");
-  server.close();
-  await done;
 }

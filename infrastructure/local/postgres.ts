@@ -37,6 +37,7 @@ export type LocalPostgres = {
  * @param options.dir a directory of its own; `credentials.json` in it holds the random passwords, readable by its owner only
  * @param options.port 0 picks a free one
  * @param options.durable false only for tests: what was committed may then be lost in a power cut
+ * @param options.signal gives up the first start's `initdb`, which alone takes longer than a Ctrl-C should; the rest is quick
  * @throws PortTakenError, PostgresError with a sentence for the person at the terminal
  */
 export async function startPostgres(options: {
@@ -44,13 +45,14 @@ export async function startPostgres(options: {
   port: number;
   log?: Log;
   durable?: boolean;
+  signal?: AbortSignal;
 }): Promise<LocalPostgres> {
-  const { log = () => undefined, durable = true } = options;
+  const { log = () => undefined, durable = true, signal } = options;
   await mkdir(options.dir, { recursive: true, mode: 0o700 });
   const dir = await realpath(options.dir);
   const binaries = await findBinaries();
   const launcher = findLauncher();
-  const cluster = await ensureCluster({ dir, binaries, launcher, durable });
+  const cluster = await ensureCluster({ dir, binaries, launcher, durable, ...(signal && { signal }) });
   const { dataDir, superuserPassword, workerPassword } = cluster;
   const ownerFile = join(dir, "owner.pid");
   await clearOrphan(dataDir, Number(await readFile(ownerFile, "utf8").catch(() => "0")));

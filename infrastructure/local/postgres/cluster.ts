@@ -29,6 +29,7 @@ export async function ensureCluster(options: {
   binaries: Binaries;
   launcher: Launcher;
   durable: boolean;
+  signal?: AbortSignal;
 }): Promise<Cluster> {
   const { dir, launcher } = options;
   await mkdir(dir, { recursive: true, mode: 0o700 });
@@ -77,9 +78,10 @@ async function initialise(options: {
   binaries: Binaries;
   launcher: Launcher;
   durable: boolean;
+  signal?: AbortSignal;
   password: string;
 }): Promise<void> {
-  const { dir, dataDir, binaries, launcher, durable, password } = options;
+  const { dir, dataDir, binaries, launcher, durable, signal, password } = options;
   const unfinishedDir = `${dataDir}.unfinished`;
   const passwordFile = join(dir, "initial-password");
   await rm(unfinishedDir, { recursive: true, force: true });
@@ -95,14 +97,21 @@ async function initialise(options: {
       "--no-locale",
       ...(durable ? [] : ["--no-sync"]),
     ]);
-    const child = spawn(file, args, { ...ids, stdio: ["ignore", "pipe", "pipe"], windowsHide: true });
+    const child = spawn(file, args, {
+      ...ids,
+      stdio: ["ignore", "pipe", "pipe"],
+      windowsHide: true,
+      ...(signal && { signal }),
+    });
     const output: string[] = [];
     for (const stream of [child.stdout, child.stderr])
       stream.on("data", (chunk) => output.push(String(chunk)));
     const status = await new Promise((resolve) => {
-      child.once("error", (error) => resolve(error.message));
+      // An aborted initdb still has to be seen to its end.
+      child.once("error", (error) => error.name === "AbortError" || resolve(error.message));
       child.once("close", resolve);
     });
+    signal?.throwIfAborted();
     if (status !== 0) {
       throw new PostgresError(
         "init_failed",

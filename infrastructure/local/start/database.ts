@@ -14,7 +14,13 @@ export interface Database extends Part {
 }
 
 /** The user's own database where DATABASE_URL names one, else a Postgres of this checkout's. */
-export async function startDatabase({ environment, secrets, paths, logs }: Context): Promise<Database> {
+export async function startDatabase({
+  environment,
+  secrets,
+  paths,
+  logs,
+  stopping,
+}: Context): Promise<Database> {
   const own = environment.DATABASE_URL;
   if (own !== undefined) {
     const { workerUrl } = await migrate(own, { workerPassword: secrets.databaseWorkerPassword });
@@ -24,6 +30,7 @@ export async function startDatabase({ environment, secrets, paths, logs }: Conte
     dir: paths.postgres,
     port: await preferPort(HOST, POSTGRES_PORT),
     log: logs.of("postgres"),
+    signal: stopping,
   });
   return {
     adminUrl: server.adminUrl,

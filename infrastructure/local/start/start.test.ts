@@ -119,15 +119,15 @@ describe("a start", () => {
     expect(await readFile(join(dir, "logs", "worker.log"), "utf8")).toContain("from before");
   });
 
-  it.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
-    "ends in under two seconds after %s, with nothing left behind",
-    async (signal) => {
+  it.each(["data.unfinished", "data/postmaster.pid"])(
+    "ends in under two seconds after Ctrl-C, with nothing left behind, when Postgres has %s",
+    async (file) => {
       const worker = await preferPort("127.0.0.1", 0);
       const { process: started, ended } = run(["--port", String(worker)]);
       await expect
         .poll(
           () =>
-            access(join(dir, "postgres", "data", "postmaster.pid")).then(
+            access(join(dir, "postgres", file)).then(
               () => true,
               () => false,
             ),
@@ -135,8 +135,9 @@ describe("a start", () => {
         )
         .toBe(true);
       const before = performance.now();
-      started.kill(signal);
-      started.kill(signal);
+      // Once from the terminal, and once from the pnpm that it also reaches.
+      started.kill("SIGINT");
+      started.kill("SIGINT");
       const { code } = await ended;
       expect(performance.now() - before).toBeLessThan(2_000);
       expect(code).toBe(0);
