@@ -36,6 +36,6 @@ export async function startDatabase({
     adminUrl: server.adminUrl,
     workerUrl: server.workerUrl,
     close: () => server.stop(),
-    crashed: server.exited.then(({ code, signal }) => `Postgres ended with ${signal ?? `code ${code}`}.`),
+    crashed: server.exited.then(({ code, signal }) => `it ended with ${signal ?? `code ${code}`}.`),
   };
 }

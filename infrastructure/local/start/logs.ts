@@ -1,6 +1,7 @@
 import { appendFileSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Log, LogLevel } from "../log.ts";
+import { readableLine } from "./readable-line.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** The logs of all parts: everything into one file each, and what deserves attention onto the terminal. */
@@ -30,7 +31,8 @@ export function createLogs(options: { dir: string; verbose: boolean; terminal: T
       const log: Log = (level, line) => {
         append(`${new Date().toISOString()} ${level.padEnd(5)} ${line}\n`);
         if (hushed || !(verbose || deservesAttention(level))) return;
-        terminal.print(`${prefix} ${level === "error" ? terminal.style("red", line) : line}`);
+        const shown = readableLine(line);
+        terminal.print(`${prefix} ${level === "error" ? terminal.style("red", shown) : shown}`);
       };
       parts.set(part, log);
       return log;

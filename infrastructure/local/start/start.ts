@@ -42,7 +42,6 @@ export async function start(args: StartArguments): Promise<void> {
   const fail = (error: unknown) => {
     // What fails while everything ends, fails because everything ends.
     if (ending.hasBegun()) return;
-    terminal.live("");
     explain(error);
     ending.end(1);
   };
@@ -73,7 +72,7 @@ export async function start(args: StartArguments): Promise<void> {
     ending.add(() => {
       logs.hush();
       stopping.abort();
-      terminal.live("");
+      terminal.endLive();
       terminal.print(terminal.style("dim", `Stopping. The logs are in ${paths.logs}.`));
     });
 

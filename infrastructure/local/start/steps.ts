@@ -13,7 +13,7 @@ const TICK_MS = 100;
 
 /**
  * Progress of steps that run side by side: one live line with the seconds of each on a terminal, a line every ten seconds
- * elsewhere, and a line for each long one when it is done.
+ * elsewhere, and a line for each long one when it is done. A failure is told where the step's caller tells it.
  */
 export function createSteps(terminal: Terminal): Step {
   const running = new Map<symbol, { label: string; startedAt: number; note: string; remindedAt: number }>();
@@ -45,12 +45,16 @@ export function createSteps(terminal: Terminal): Step {
     running.set(key, step);
     ticking ??= setInterval(show, TICK_MS).unref();
     show();
-    let sign = terminal.style("red", "✗");
     try {
       const result = await work((note) => {
         step.note = note;
       });
-      sign = terminal.style("green", "✓");
+      const elapsedMs = performance.now() - startedAt;
+      if (elapsedMs >= SHOWN_FROM_MS) {
+        terminal.print(
+          `${terminal.style("green", "✓")} ${label} ${terminal.style("dim", seconds(elapsedMs))}`,
+        );
+      }
       return result;
     } finally {
       running.delete(key);
@@ -59,9 +63,6 @@ export function createSteps(terminal: Terminal): Step {
         ticking = undefined;
       }
       show();
-      const elapsedMs = performance.now() - startedAt;
-      if (elapsedMs >= SHOWN_FROM_MS)
-        terminal.print(`${sign} ${label} ${terminal.style("dim", seconds(elapsedMs))}`);
     }
   };
 }

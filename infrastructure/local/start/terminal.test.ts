@@ -14,6 +14,16 @@ describe("the terminal", () => {
     expect(stripVTControlCharacters(output.text())).toBe("Postgres 0…\ra line\nPostgres 0…");
   });
 
+  it("shows no progress any more once that has ended", () => {
+    const output = createRecorder({ isTTY: true, columns: 0 });
+    const terminal = createTerminal(output, { colours: false });
+    terminal.live("Postgres 0.1 s");
+    terminal.endLive();
+    terminal.live("Postgres 0.2 s");
+    terminal.print("Stopping.");
+    expect(stripVTControlCharacters(output.text())).toBe("Postgres 0.1 s\rStopping.\n");
+  });
+
   it("writes lines and nothing else where there is no terminal", () => {
     const output = createRecorder();
     const terminal = createTerminal(output, { colours: false });

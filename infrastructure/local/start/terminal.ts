@@ -6,6 +6,8 @@ export interface Terminal {
   readonly print: (line: string) => void;
   /** Replaces the live line; an empty text removes it. Without a terminal there is none. */
   readonly live: (text: string) => void;
+  /** Removes the live line for good: what ends has no progress to show. */
+  readonly endLive: () => void;
   readonly style: (format: Parameters<typeof styleText>[0], text: string) => string;
 }
 
@@ -20,19 +22,30 @@ export interface Output {
 export function createTerminal(output: Output, options: { colours: boolean }): Terminal {
   const isInteractive = output.isTTY === true;
   let current = "";
+  let hasEnded = false;
   const erase = () => (current === "" ? "" : "\r\u{1b}[2K");
+  const live = (text: string) => {
+    if (!isInteractive || hasEnded) return;
+    const shown = cut(text, widthOf(output) - 1);
+    if (shown === current) return;
+    output.write(`${erase()}${shown}`);
+    current = shown;
+  };
   return {
     isInteractive,
     print: (line) => output.write(`${erase()}${line}\n${current}`),
-    live: (text) => {
-      if (!isInteractive) return;
-      const shown = cut(text, (output.columns ?? 80) - 1);
-      if (shown === current) return;
-      output.write(`${erase()}${shown}`);
-      current = shown;
+    live,
+    endLive: () => {
+      live("");
+      hasEnded = true;
     },
     style: (format, text) => (options.colours ? styleText(format, text, { validateStream: false }) : text),
   };
+}
+
+/** A pseudo-terminal without a size says 0. */
+function widthOf({ columns = 0 }: Output): number {
+  return columns === 0 ? 80 : columns;
 }
 
 /** A line that wraps could not be erased again. */
