@@ -4,11 +4,14 @@ import { defineConfig } from "vitest/config";
 // The suites run one after the other: `worker` and `node` are units, `e2e` has the machine to itself.
 export default defineConfig({
   test: {
+    silent: "passed-only",
     reporters: ["default", ["json", { outputFile: ".local/test-results.json" }]],
     projects: [
       {
         // The same alias as in wrangler.jsonc, which the plugin does not read.
-        resolve: { alias: { postgres: new URL("./node_modules/postgres/src/index.js", import.meta.url).pathname } },
+        resolve: {
+          alias: { postgres: new URL("./node_modules/postgres/src/index.js", import.meta.url).pathname },
+        },
         plugins: [
           cloudflareTest(({ inject }) => ({
             wrangler: { configPath: "./wrangler.jsonc" },
@@ -22,13 +25,20 @@ export default defineConfig({
           name: "worker",
           include: ["src/**/*.test.ts"],
           globalSetup: ["test/support/worker-setup.ts"],
+          testTimeout: 20_000,
+          hookTimeout: 60_000,
           sequence: { groupOrder: 0 },
         },
       },
       {
         test: {
           name: "node",
-          include: ["controller/**/*.test.ts", "infrastructure/**/*.test.ts", "supabase/**/*.test.ts", "test/simulation/**/*.test.ts"],
+          include: [
+            "controller/**/*.test.ts",
+            "infrastructure/**/*.test.ts",
+            "supabase/**/*.test.ts",
+            "test/simulation/**/*.test.ts",
+          ],
           exclude: ["**/node_modules/**"],
           environment: "node",
           testTimeout: 20_000,

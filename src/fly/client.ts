@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { DeadlineError, withDeadline } from "../deadline.ts";
 import { classifyFlyAnswer, type FlyError, noAnswer } from "./errors.ts";
 import {
   type FlyMachine,
@@ -134,10 +135,9 @@ type Caller = <T>(
 function createCaller({ baseUrl, token, onCall }: FlyClientOptions): Caller {
   return async (method, path, schema, { body, timeoutMs = CALL_TIMEOUT_MS, signal } = {}) => {
     const startedAt = Date.now();
-    const deadline = AbortSignal.timeout(timeoutMs);
     const report = (status: number | null, requestId: string | null): void =>
       onCall({ method, path, status, requestId, durationMs: Date.now() - startedAt });
-    try {
+    const exchange = async (deadline: AbortSignal): Promise<{ response: Response; text: string }> => {
       const response = await fetch(new URL(path, baseUrl), {
         method,
         headers: {
@@ -146,9 +146,12 @@ function createCaller({ baseUrl, token, onCall }: FlyClientOptions): Caller {
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         redirect: "manual",
-        signal: signal === undefined ? deadline : AbortSignal.any([deadline, signal]),
+        signal: deadline,
       });
-      const text = await response.text();
+      return { response, text: await response.text() };
+    };
+    try {
+      const { response, text } = await withDeadline(timeoutMs, exchange, signal);
       report(response.status, response.headers.get("fly-request-id"));
       if (!response.ok)
         return { ok: false, error: classifyFlyAnswer(response.status, text, response.headers) };
@@ -178,7 +181,6 @@ function parseJson(text: string): unknown {
 }
 
 function describeFailure(cause: unknown, timeoutMs: number): string {
-  if (cause instanceof Error && cause.name === "TimeoutError")
-    return `Fly did not answer within ${timeoutMs / 1_000} s`;
+  if (cause instanceof DeadlineError) return `Fly did not answer within ${timeoutMs / 1_000} s`;
   return "Fly could not be reached";
 }

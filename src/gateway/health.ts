@@ -1,3 +1,4 @@
+import { withDeadline } from "../deadline.ts";
 import { controllerHealthSchema } from "./wire.ts";
 
 export type Health =
@@ -13,12 +14,14 @@ const HEALTH_BYTES_MAX = 1_024;
 /** Asks the machine's controller how its gateway is. Silence says nothing about the gateway. */
 export async function askHealth({ proxyUrl, machineId }: MachineAddress): Promise<Health> {
   try {
-    const response = await fetch(new URL("/_kilo/health", proxyUrl), {
-      headers: { "fly-force-instance-id": machineId },
-      redirect: "manual",
-      signal: AbortSignal.timeout(HEALTH_TIMEOUT_MS),
+    const { response, body } = await withDeadline(HEALTH_TIMEOUT_MS, async (signal) => {
+      const answer = await fetch(new URL("/_kilo/health", proxyUrl), {
+        headers: { "fly-force-instance-id": machineId },
+        redirect: "manual",
+        signal,
+      });
+      return { response: answer, body: await readBounded(answer) };
     });
-    const body = await readBounded(response);
     if (response.status !== 200) return { kind: "silent", why: `the controller answered ${response.status}` };
     const parsed = controllerHealthSchema.safeParse(JSON.parse(body));
     if (!parsed.success) return { kind: "silent", why: "the controller's answer could not be read" };

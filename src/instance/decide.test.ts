@@ -251,20 +251,20 @@ describe("to be running", () => {
   it("pauses longer after every bring-up, and gives up for the hour after the last one", () => {
     const down = saw(machineIn("down"));
     const tries = (count: number): number[] =>
-      Array.from({ length: count }, (_, index) => NOW - (count - index) * 1_000);
+      Array.from({ length: count }, (_, index) => NOW - (count - index) * 500);
     expect(decide(wanted({ bringUps: tries(1) }), down, NOW)).toMatchObject({
       kind: "wait",
-      until: NOW + 4_000,
+      until: NOW + 500,
     });
     expect(decide(wanted({ bringUps: tries(3) }), down, NOW)).toMatchObject({
       kind: "wait",
-      until: NOW + 19_000,
+      until: NOW + 9_500,
     });
     expect(decide(wanted({ bringUps: tries(BRING_UPS_PER_HOUR) }), down, NOW)).toMatchObject({
       kind: "wait",
       status: "stopped",
       problem: { code: "gave_up" },
-      until: NOW - BRING_UPS_PER_HOUR * 1_000 + 3_600_000,
+      until: NOW - BRING_UPS_PER_HOUR * 500 + 3_600_000,
     });
   });
 });

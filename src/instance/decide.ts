@@ -14,7 +14,9 @@ export const TRANSITION_DEADLINE_MS = 5 * MINUTE_MS;
 export const VISIBILITY_GRACE_MS = 15 * SECOND_MS;
 /** Starts and creates an hour for one wish of the user; a crash loop ends there. */
 export const BRING_UPS_PER_HOUR = 6;
-/** The first pause between two bring-ups; it doubles. */
+/** Between the user's own start and the first by ourselves: time for Fly to show what the start did. */
+const BRING_UP_PAUSE_MS_FIRST = SECOND_MS;
+/** Between later ones; it doubles. */
 const BRING_UP_PAUSE_MS = 5 * SECOND_MS;
 const BRING_UP_PAUSE_MS_MAX = 5 * MINUTE_MS;
 /** How long a pass sleeps on a wait that nothing it can subscribe to will end. */
@@ -351,7 +353,10 @@ function tooManyBringUps(state: InstanceState, now: number, exit: string, rising
       message: `The machine was brought up ${recent.length} times within an hour and went down each time${exit}.`,
     });
   }
-  const pause = Math.min(BRING_UP_PAUSE_MS * 2 ** (recent.length - 1), BRING_UP_PAUSE_MS_MAX);
+  const pause =
+    recent.length === 1
+      ? BRING_UP_PAUSE_MS_FIRST
+      : Math.min(BRING_UP_PAUSE_MS * 2 ** (recent.length - 2), BRING_UP_PAUSE_MS_MAX);
   if (latest + pause <= now) return null;
   return wait("machine", latest + pause, "a pause before the next try", rising, state.lastError);
 }

@@ -19,14 +19,17 @@ const server = createServer((request, response) => {
   }
   switch (pathname) {
     case "/headers-back":
-      response.writeHead(200, [
-        ["Set-Cookie", "kiloclaw-auth=stolen; Path=/"],
-        ["Set-Cookie", "theme=dark"],
-        ["Fly-Replay", "app=another"],
-        ["X-Kiloclaw-Secret", "1"],
-        ["Clear-Site-Data", '"*"'],
-        ["X-Own", "kept"],
-      ].flat());
+      response.writeHead(
+        200,
+        [
+          ["Set-Cookie", "kiloclaw-auth=stolen; Path=/"],
+          ["Set-Cookie", "theme=dark"],
+          ["Fly-Replay", "app=another"],
+          ["X-Kiloclaw-Secret", "1"],
+          ["Clear-Site-Data", '"*"'],
+          ["X-Own", "kept"],
+        ].flat(),
+      );
       response.end();
       return;
     case "/redirect":
@@ -52,7 +55,9 @@ const pending = new Set<ServerResponse>();
 
 function answerHealth(response: ServerResponse): void {
   const state = behaviour === "degraded" || behaviour === "starting" ? behaviour : "ready";
-  response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ state, stage: "gateway" }));
+  response
+    .writeHead(200, { "content-type": "application/json" })
+    .end(JSON.stringify({ state, stage: "gateway" }));
 }
 
 function echo(request: IncomingMessage, response: ServerResponse): void {
@@ -75,7 +80,8 @@ const sockets = new WebSocketServer({
 sockets.on("connection", (socket, request) => {
   socket.send(JSON.stringify({ url: request.url, headers: request.headers }));
   socket.on("message", (data, isBinary) => {
-    if (!isBinary && String(data) === "close") socket.close(4_321, "as asked");
+    if (!isBinary && Buffer.isBuffer(data) && data.equals(Buffer.from("close")))
+      socket.close(4_321, "as asked");
     else socket.send(data, { binary: isBinary });
   });
 });

@@ -2,12 +2,14 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { TestProject } from "vitest/node";
 import { createLocalFly } from "../../infrastructure/local/fly/index.ts";
 import { startPostgres } from "../../infrastructure/local/postgres.ts";
 import type { WorkerBindings } from "../../src/testing/provided-context.ts";
 import { startMuteServers } from "./mute-servers.ts";
 
+const STAND_IN_MACHINE = fileURLToPath(new URL("./stand-in-machine.ts", import.meta.url));
 const FLY_APP_NAME = "kiloclaw-test";
 
 /** Starts the outside world of the tests that run in workerd: the registry's database and a Fly. */
@@ -24,12 +26,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
     const muteServers = await startMuteServers();
     cleanups.push(() => muteServers.close());
     const bindings = workerBindings();
-    // Machines are state only: what runs in them is the business of other suites.
+    // In every machine runs a stand-in for controller and gateway, which behaves as its variable STAND_IN says.
     const fly = await createLocalFly({
       dataDir: join(dir, "fly"),
       apiPort: 0,
       proxyPort: 0,
-      runtime: { kind: "none" },
+      runtime: { kind: "process", image: { command: [process.execPath, STAND_IN_MACHINE], env: {} } },
       token: bindings.FLY_API_TOKEN,
     });
     cleanups.push(() => fly.close());
