@@ -7,6 +7,7 @@ import { wallClock, type Clock } from "./clock.ts";
 import { resumeDeletions } from "./cloud/apps.ts";
 import type { Cloud } from "./cloud/cloud.ts";
 import { Lifecycle } from "./cloud/lifecycle.ts";
+import { regions } from "./cloud/regions.ts";
 import { sweepRegularly } from "./cloud/sweep.ts";
 import { resumeCopies, volumeReady } from "./cloud/volumes.ts";
 import { machinesApi } from "./http/api.ts";
@@ -57,11 +58,18 @@ export interface LocalFly {
 /** On close, a machine's program may take this long before it is killed. */
 const closeTimeoutMs = 800;
 
+/** Longer than clients keep idle connections, so that none is closed while a request is on its way. */
+const keepAliveTimeoutMs = 75_000;
+
 /**
  * A Fly of one's own: the Machines API and Fly Proxy over HTTP, with its state on disk. Throws if the data directory
  * is in use or unreadable, or a port is taken.
  */
 export async function createLocalFly(options: LocalFlyOptions): Promise<LocalFly> {
+  const nearestRegion = options.nearestRegion ?? "ams";
+  if (!regions.some(({ code }) => code === nearestRegion)) {
+    throw new Error(`There is no region "${nearestRegion}".`);
+  }
   const dataDirectory = resolve(options.dataDir);
   const log = options.log ?? ((_entry: LogEntry) => undefined);
   const clock = options.clock ?? wallClock;
@@ -93,11 +101,13 @@ export async function createLocalFly(options: LocalFlyOptions): Promise<LocalFly
       volumeReady: (volumeId) => volumeReady({ store }, volumeId),
     });
     undo.push(() => lifecycle.close(closeTimeoutMs));
-    const rules = {
-      nearestRegion: options.nearestRegion ?? "ams",
-      strictWait: options.strictWait ?? false,
-    };
+    const rules = { nearestRegion, strictWait: options.strictWait ?? false };
     const cloud: Cloud = { store, clock, timings, runtime, lifecycle, log, rules };
+    resumeCopies(cloud);
+    resumeDeletions(cloud);
+    lifecycle.resumeAll([...store.machines.values()]).catch((error: unknown) => {
+      log({ kind: "problem", message: `Machines were not all resumed: ${messageOf(error)}` });
+    });
     const stopSweeping = sweepRegularly(cloud, (error) =>
       log({ kind: "problem", message: messageOf(error) }),
     );
@@ -110,17 +120,14 @@ export async function createLocalFly(options: LocalFlyOptions): Promise<LocalFly
     });
     const host = options.host ?? "127.0.0.1";
     const answer = getRequestListener(api.fetch);
-    const apiServer = createServer((request, response) => void answer(request, response));
+    const apiServer = createServer({ keepAliveTimeout: keepAliveTimeoutMs }, (request, response) => {
+      void answer(request, response);
+    });
     const apiUrl = await listen(apiServer, host, options.apiPort);
     undo.push(() => closeServer(apiServer, () => apiServer.closeAllConnections()));
     const proxy = flyProxy(cloud);
     const proxyUrl = await listen(proxy.server, host, options.proxyPort);
     undo.push(() => closeServer(proxy.server, () => proxy.closeAll()));
-    resumeCopies(cloud);
-    resumeDeletions(cloud);
-    lifecycle.resumeAll([...store.machines.values()]).catch((error: unknown) => {
-      log({ kind: "problem", message: `Machines were not all resumed: ${messageOf(error)}` });
-    });
     return { apiUrl, proxyUrl, close };
   } catch (error) {
     await close();

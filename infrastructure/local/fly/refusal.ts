@@ -20,6 +20,7 @@ export type Outcome<T> = T | Refusal;
 
 export const refusals = {
   unauthenticated: () => new Refusal(401, "Authenticate: token validation error"),
+  noOrg: () => new Refusal(400, "authorization: request doesn't contain org_slug"),
   appNotFound: () => new Refusal(404, "app not found"),
   machineNotFound: () => new Refusal(404, "machine not found"),
   volumeNotFound: () => new Refusal(404, "volume not found"),

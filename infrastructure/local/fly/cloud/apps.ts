@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import { appId, privateIp } from "../ids.ts";
-import { Refusal, type Outcome } from "../refusal.ts";
+import { Refusal, refusals, type Outcome } from "../refusal.ts";
 import { messageOf } from "../log.ts";
 import type { App } from "../state/model.ts";
 import { inApp, inOrg } from "../state/store.ts";
@@ -15,9 +15,7 @@ export interface AppRequest {
 
 /** Names are global: another organization's app takes one as well (contracts/fly-machines-api §2.1). */
 export function createApp(cloud: Cloud, request: AppRequest): Outcome<App> {
-  if (request.orgSlug === "") {
-    return new Refusal(400, "authorization: request doesn't contain org_slug");
-  }
+  if (request.orgSlug === "") return refusals.noOrg();
   if (!/^[a-z0-9][a-z0-9-]{0,61}$/.test(request.name)) {
     return new Refusal(
       422,

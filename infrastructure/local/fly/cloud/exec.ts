@@ -1,4 +1,4 @@
-import { Refusal, type Outcome } from "../refusal.ts";
+import { Refusal, refusals, type Outcome } from "../refusal.ts";
 import type { Machine } from "../state/model.ts";
 import type { Cloud } from "./cloud.ts";
 import { gates } from "./gates.ts";
@@ -45,6 +45,8 @@ export async function execInMachine(
         408,
         'deadline_exceeded: Post "http://unix/v1/exec": net/http: request canceled (Client.Timeout exceeded while awaiting headers)',
       );
+    case "busy":
+      return refusals.rateLimited();
     case "unavailable":
       return unavailable(outcome.reason);
     default:

@@ -128,7 +128,7 @@ export class Lifecycle {
       if (!(await this.#pause(this.#parts.timings.destroyMs, signal))) return;
       const machine = this.#write(
         machineId,
-        { state: "destroyed", destroyedAt: this.#parts.clock.now() },
+        { state: "destroyed", destroyedAt: this.#parts.clock.now(), lease: undefined },
         { type: "destroy", status: "destroyed", source: "flyd" },
       );
       this.#releaseVolumes(machine);
@@ -136,8 +136,16 @@ export class Lifecycle {
     });
   }
 
-  /** Goes on with every machine from where the stored state left it. Machines are started one after the other. */
+  /**
+   * Goes on with every machine from where the stored state left it. Before it first waits, none claims to be started
+   * that is not; then they are started one after the other.
+   */
   async resumeAll(machines: readonly Machine[]): Promise<void> {
+    for (const machine of machines) {
+      if (machine.target === "started" && machine.state === "started" && this.#parts.runtime.runsProcesses) {
+        this.#write(machine.id, { state: "starting" }, { type: "start", status: "starting", source: "flyd" });
+      }
+    }
     for (const machine of machines) {
       if (this.#closing) return;
       this.#resume(machine);
@@ -198,12 +206,8 @@ export class Lifecycle {
 
   #resumeStarted(machine: Machine): void {
     if (machine.state === "started" && !this.#parts.runtime.runsProcesses) return;
-    if (!machine.prepared) {
-      this.launch(machine.id);
-      return;
-    }
-    this.#write(machine.id, { state: "starting" }, { type: "start", status: "starting", source: "flyd" });
-    this.start(machine.id);
+    if (machine.prepared) this.start(machine.id);
+    else this.launch(machine.id);
   }
 
   async #boot(machineId: string, signal: AbortSignal): Promise<void> {

@@ -12,7 +12,7 @@ import { resolveImage } from "./image.ts";
 import { refuseLeased, takeLease } from "./leases.ts";
 import { candidateRegions } from "./regions.ts";
 import { stopSettings } from "./stop-settings.ts";
-import { chooseVolume, refuseOtherMount } from "./mounts.ts";
+import { chooseVolume, volumeAfterUpdate } from "./mounts.ts";
 
 export interface LaunchRequest {
   name?: string | undefined;
@@ -97,17 +97,15 @@ export function updateMachine(
     refuseVersion(machine, request.currentVersion) ??
     refuseConfig(request.config) ??
     refuseFixed(machine, request) ??
-    refuseOtherMount(machine, request.config) ??
     refuseSecrets(app, request);
   if (refused !== undefined) return refused;
 
+  const volume = volumeAfterUpdate(cloud, app, machine, request);
+  if (volume instanceof Refusal) return volume;
+
   const nowMs = cloud.clock.now();
   const version = ulid(nowMs);
-  const mounted = machine.config.mounts?.[0]?.volume;
-  const config = normalise(
-    request.config,
-    mounted === undefined ? undefined : cloud.store.volumes.get(mounted),
-  );
+  const config = normalise(request.config, volume);
   const imageIsSame = config.image === machine.config.image;
   const before = machine.state;
   const updated = withEvent(
@@ -126,6 +124,7 @@ export function updateMachine(
     { type: "update", status: "replacing", source: "user" },
   );
   cloud.store.machines.put(updated);
+  if (volume !== undefined) cloud.store.volumes.put({ ...volume, attachedMachineId: machine.id });
   // A suspended machine has nobody awake to hear a signal, and its memory is discarded.
   const isAsleep = before === "suspended" || before === "suspending";
   cloud.lifecycle.replace(machine.id, stopSettings(machine, isAsleep ? { signal: "SIGKILL" } : {}));

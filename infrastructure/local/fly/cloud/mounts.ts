@@ -1,5 +1,4 @@
 import { Refusal, refusals, type Outcome } from "../refusal.ts";
-import type { MachineConfig } from "../state/config.ts";
 import type { App, Machine, Volume } from "../state/model.ts";
 import type { Cloud } from "./cloud.ts";
 import type { LaunchRequest } from "./machines.ts";
@@ -34,10 +33,19 @@ export function chooseVolume(
   return volume;
 }
 
-/** An update may leave the mounted volume as it is, and no more. */
-export function refuseOtherMount(machine: Machine, config: MachineConfig): Refusal | undefined {
+/**
+ * The volume of a machine's next version. A mounted volume cannot be exchanged or left out; a machine that has none may
+ * get one, under the rules of a new machine.
+ */
+export function volumeAfterUpdate(
+  cloud: Cloud,
+  app: App,
+  machine: Machine,
+  request: LaunchRequest,
+): Outcome<Volume> | undefined {
   const before = machine.config.mounts?.[0]?.volume;
-  const after = config.mounts?.[0]?.volume;
-  if (before === after) return undefined;
+  if (before === undefined)
+    return chooseVolume(cloud, app, { ...request, region: machine.region }, [machine.region]);
+  if (before === request.config.mounts?.[0]?.volume) return cloud.store.volumes.get(before);
   return refusals.invalidArgument("the volume mounted by a machine cannot be changed");
 }

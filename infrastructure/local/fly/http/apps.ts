@@ -3,7 +3,7 @@ import { z } from "zod";
 import { assignIp, countsOf, createApp, deleteApp, ipTypes, listApps, releaseIp } from "../cloud/apps.ts";
 import type { Cloud } from "../cloud/cloud.ts";
 import { findApp } from "../cloud/find.ts";
-import { Refusal } from "../refusal.ts";
+import { Refusal, refusals } from "../refusal.ts";
 import type { ActionMiddleware } from "./api.ts";
 import { readBody } from "./body.ts";
 import { refuse } from "./reply.ts";
@@ -27,7 +27,9 @@ export function appRoutes(cloud: Cloud, action: ActionMiddleware): Hono {
   const routes = new Hono();
 
   routes.get("/apps", (context) => {
-    const apps = listApps(cloud, context.req.query("org_slug") ?? "");
+    const orgSlug = context.req.query("org_slug") ?? "";
+    if (orgSlug === "") return refuse(context, refusals.noOrg());
+    const apps = listApps(cloud, orgSlug);
     return context.json({
       total_apps: apps.length,
       apps: apps.map((app) => appView(app, countsOf(cloud, app))),

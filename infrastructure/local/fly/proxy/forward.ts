@@ -1,7 +1,7 @@
 import { request as httpRequest, type Agent, type IncomingMessage, type ServerResponse } from "node:http";
 import { pipeline } from "node:stream";
 import type { Log } from "../log.ts";
-import { edgeHeaders, requestHeaders, responseHeaders } from "./headers.ts";
+import { edgeHeaders, originForm, requestHeaders, responseHeaders } from "./headers.ts";
 import type { Target } from "./locate.ts";
 import { codeOf } from "./upstream.ts";
 
@@ -21,7 +21,7 @@ export function forward(
     host: "127.0.0.1",
     port: target.port,
     method: request.method,
-    path: request.url,
+    path: originForm(request.url),
     headers: requestHeaders(request, target.edge),
     setDefaultHeaders: false,
     agent: via.agent,

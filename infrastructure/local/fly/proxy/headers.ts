@@ -27,7 +27,16 @@ const edgeOwned = new Set([
   "x-forwarded-port",
   "x-forwarded-ssl",
   "via",
+  // Answered by the edge itself before the body comes.
+  "expect",
 ]);
+
+/** The request's target in origin form, whichever form the client chose (RFC 9112 §3.2). */
+export function originForm(target: string | undefined): string {
+  if (target === undefined || target.startsWith("/") || target === "*") return target ?? "/";
+  const url = URL.parse(target);
+  return url === null ? "/" : url.pathname + url.search;
+}
 
 export interface EdgeFacts {
   requestId: string;
@@ -51,7 +60,7 @@ export function requestHeaders(request: IncomingMessage, edge: EdgeFacts): strin
   const givenPort = request.headers["x-forwarded-port"];
   return [
     ...endToEnd(request, edgeOwned),
-    ...body(request),
+    ...bodyHeaders(request),
     "Fly-Client-IP",
     clientIp,
     "Fly-Forwarded-Port",
@@ -108,9 +117,11 @@ function endToEnd(message: IncomingMessage, others: ReadonlySet<string>): string
   return kept;
 }
 
-/** A body of unknown length goes on as chunks. */
-function body(request: IncomingMessage): string[] {
-  return request.headers["transfer-encoding"] === undefined ? [] : ["Transfer-Encoding", "chunked"];
+/** A body of unknown length goes on as chunks; where there is none, a method that may have one says so. */
+function bodyHeaders(request: IncomingMessage): string[] {
+  if (request.headers["transfer-encoding"] !== undefined) return ["Transfer-Encoding", "chunked"];
+  const mayHaveBody = !["GET", "HEAD", "DELETE", "OPTIONS"].includes(request.method ?? "");
+  return mayHaveBody && request.headers["content-length"] === undefined ? ["Content-Length", "0"] : [];
 }
 
 function plainAddress(address: string): string {

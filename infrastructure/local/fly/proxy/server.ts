@@ -10,6 +10,9 @@ import { upgrade } from "./upgrade.ts";
 /** Connections of clients at a time; more are dropped. */
 const connectionsMax = 10_000;
 
+/** Longer than clients keep idle connections, so that none is closed while a request is on its way. */
+const keepAliveTimeoutMs = 75_000;
+
 /** Fly Proxy: takes HTTP requests and WebSockets to machines. `closeAll` ends every connection for good. */
 export function flyProxy(cloud: Cloud): { server: Server; closeAll(): void } {
   const { log } = cloud;
@@ -20,7 +23,7 @@ export function flyProxy(cloud: Cloud): { server: Server; closeAll(): void } {
   let isClosed = false;
 
   // A slow upload is the client's own affair, hence no limit on the time of a whole request.
-  const server = createServer({ requestTimeout: 0, noDelay: true });
+  const server = createServer({ requestTimeout: 0, noDelay: true, keepAliveTimeout: keepAliveTimeoutMs });
   server.maxConnections = connectionsMax;
   server.on("request", (request, response) => {
     locate(cloud, request)

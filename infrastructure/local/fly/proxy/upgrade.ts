@@ -1,7 +1,7 @@
 import { request as httpRequest, STATUS_CODES, type Agent, type IncomingMessage } from "node:http";
 import { pipeline, type Duplex } from "node:stream";
 import type { Log } from "../log.ts";
-import { edgeHeaders, requestHeaders, responseHeaders } from "./headers.ts";
+import { edgeHeaders, originForm, requestHeaders, responseHeaders } from "./headers.ts";
 import type { Target } from "./locate.ts";
 import { codeOf } from "./upstream.ts";
 
@@ -26,7 +26,7 @@ export function upgrade(
     host: "127.0.0.1",
     port: target.port,
     method: request.method,
-    path: request.url,
+    path: originForm(request.url),
     headers: [...requestHeaders(request, target.edge), ...protocol],
     setDefaultHeaders: false,
     agent: via.agent,

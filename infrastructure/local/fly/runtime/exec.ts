@@ -52,7 +52,7 @@ export function execIn(
         exitSignal: signal === null ? 0 : constants.signals[signal],
         ...output,
       });
-    child.once("error", (error) => finish({ kind: "unavailable", reason: error.message }));
+    child.on("error", (error) => finish({ kind: "unavailable", reason: error.message }));
     child.once("close", finished);
     child.once("exit", (code, signal) => {
       drainTimer = setTimeout(() => finished(code, signal), drainMsMax);

@@ -76,6 +76,9 @@ export function processRuntime(options: { dataDirectory: string; image: ProcessI
   };
 }
 
+/** Commands that run in one machine at a time beside its program. */
+const execsMax = 16;
+
 interface Placement {
   command: readonly string[];
   env: Readonly<Record<string, string>>;
@@ -95,6 +98,9 @@ async function run(spec: MachineSpec, placement: Placement): Promise<MachineHand
     stdio: ["ignore", "pipe", "pipe"],
   });
   const exited = exitOf(child, spec, placement);
+  child.on("error", (error) => {
+    spec.log({ kind: "problem", message: `Machine ${spec.machineId}: ${messageOf(error)}` });
+  });
   // Rejects with the child's "error" if the program cannot be run.
   await once(child, "spawn");
   for (const stream of ["stdout", "stderr"] as const) {
@@ -104,6 +110,7 @@ async function run(spec: MachineSpec, placement: Placement): Promise<MachineHand
   }
   let killTimer: NodeJS.Timeout | undefined;
   let hasExited = false;
+  let execs = 0;
   void exited.then(() => {
     hasExited = true;
     clearTimeout(killTimer);
@@ -124,7 +131,15 @@ async function run(spec: MachineSpec, placement: Placement): Promise<MachineHand
     signal: (signal) => void child.kill(signal),
     suspend: () => signalGroup(child, "SIGSTOP"),
     resume: () => signalGroup(child, "SIGCONT"),
-    exec: (argv, execOptions) => execIn({ env: placement.env, cwd: placement.home }, argv, execOptions),
+    async exec(argv, execOptions) {
+      if (execs >= execsMax) return { kind: "busy" };
+      execs += 1;
+      try {
+        return await execIn({ env: placement.env, cwd: placement.home }, argv, execOptions);
+      } finally {
+        execs -= 1;
+      }
+    },
   };
 }
 

@@ -68,5 +68,7 @@ export type ExecOutcome =
   | { kind: "finished"; exitCode: number; exitSignal: number; stdout: string; stderr: string }
   | { kind: "timed_out" }
   | { kind: "output_too_large" }
+  /** Too many commands run in the machine at this moment. */
+  | { kind: "busy" }
   /** There is no such program, or nothing to run it in. */
   | { kind: "unavailable"; reason: string };

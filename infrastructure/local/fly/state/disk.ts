@@ -68,7 +68,7 @@ class Writer {
   }
 
   async saved(): Promise<void> {
-    while (this.#changed.size > 0 || this.#writing !== undefined) {
+    while (this.#recording && (this.#changed.size > 0 || this.#writing !== undefined)) {
       await (this.#writing ?? this.#startWriting());
     }
   }
@@ -94,6 +94,8 @@ class Writer {
   async close(): Promise<void> {
     await this.saved();
     await this.compact();
+    // Whatever still changes belongs to work that was cut off, and is gone on with from what is on disk.
+    this.#recording = false;
     await this.#logFile?.close();
     this.#logFile = undefined;
   }

@@ -1,0 +1,164 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { createInterface } from "node:readline";
+import { expect, it, onTestFinished } from "vitest";
+import {
+  freshDirectory,
+  machineIn,
+  startedMachine,
+  startFly,
+  volumeIn,
+  waitFor,
+  withApp,
+} from "./testing/fly.ts";
+import { ask, isRunning, services, startProcessFly } from "./testing/process.ts";
+
+const machines = "/apps/acme/machines";
+
+it("finds everything again and starts the machines that were started", async () => {
+  const dataDir = await freshDirectory();
+  const before = await startProcessFly({ dataDir });
+  await withApp(before);
+  await before.call("POST", "/apps/acme/secrets", { values: { KEY: "v" } });
+  const { id: volume } = volumeIn(await before.call("POST", "/apps/acme/volumes", { name: "data" }));
+  const running = await startedMachine(before, {
+    name: "running",
+    config: { services, metadata: { user: "u1" }, mounts: [{ volume, path: "/root" }] },
+  });
+  const resting = await startedMachine(before, { name: "resting" });
+  await before.call("POST", `${machines}/${resting.id}/stop`);
+  await waitFor(before, resting, "stopped");
+  await ask(before, running, "/diary", { method: "PUT", body: "kept" });
+  const beganMs = performance.now();
+  await before.close();
+  expect(performance.now() - beganMs).toBeLessThan(1500);
+  await expect(before.call("GET", machines)).rejects.toThrow();
+
+  const after = await startProcessFly({ dataDir });
+  await waitFor(after, running, "started");
+  expect(await (await ask(after, running, "/diary")).text()).toBe("kept");
+  expect(await (await ask(after, running, "/env")).json()).toMatchObject({ KEY: "v" });
+  const found = machineIn(await after.call("GET", `${machines}/${running.id}`));
+  expect([found.name, found.instance_id, found.config]).toEqual([
+    "running",
+    running.instance_id,
+    running.config,
+  ]);
+  expect(machineIn(await after.call("GET", `${machines}/${resting.id}`)).state).toBe("stopped");
+  expect((await after.call("POST", machines, { name: "running", config: { image: "i" } })).status).toBe(409);
+});
+
+it("goes on with what was under way", async () => {
+  const dataDir = await freshDirectory();
+  const slow = { imagePullMs: 10_000, destroyMs: 10_000, stopMs: 10_000 };
+  const before = await startFly({ dataDir, timings: { imagePullMs: 0 } });
+  await withApp(before);
+  const ending = await startedMachine(before, { name: "ending" });
+  const stopping = await startedMachine(before, { name: "stopping" });
+  await before.close();
+
+  const between = await startFly({ dataDir, timings: slow });
+  const launching = machineIn(await between.call("POST", machines, { name: "new", config: { image: "i" } }));
+  await between.call("DELETE", `${machines}/${ending.id}?force=true`);
+  await between.call("POST", `${machines}/${stopping.id}/stop`);
+  await between.close();
+
+  const after = await startFly({ dataDir });
+  await waitFor(after, launching, "started");
+  await waitFor(after, ending, "destroyed");
+  await waitFor(after, stopping, "stopped");
+});
+
+it("refuses a data directory that is in use, and one that cannot be read", async () => {
+  const dataDir = await freshDirectory();
+  await startFly({ dataDir });
+  await expect(startFly({ dataDir })).rejects.toThrow(/in use by process/);
+});
+
+it("says plainly that a port is taken, and lets go of the data directory", async () => {
+  const first = await startFly();
+  const dataDir = await freshDirectory();
+  const apiPort = Number(new URL(first.apiUrl).port);
+  await expect(startFly({ dataDir, apiPort })).rejects.toThrow(/EADDRINUSE/);
+  await expect(startFly({ dataDir })).resolves.toBeDefined();
+});
+
+it("ends what a killed life of its own left running", async () => {
+  const dataDir = await freshDirectory();
+  const killed = await startCli(dataDir);
+  await killed.call("POST", "/apps", { app_name: "acme", org_slug: "kilo" });
+  const machine = machineIn(await killed.call("POST", machines, { config: { image: "i", services } }));
+  await killed.call("GET", `${machines}/${machine.id}/wait`);
+  const exec = await killed.call("POST", `${machines}/${machine.id}/exec`, {
+    command: ["sh", "-c", "sleep 300 >/dev/null & echo $!"],
+  });
+  const pid = Number((exec.body as { stdout: string }).stdout);
+  expect(isRunning(pid)).toBe(true);
+  killed.child.kill("SIGKILL");
+  await once(killed.child, "exit");
+  expect(isRunning(pid)).toBe(true);
+
+  const after = await startProcessFly({ dataDir });
+  await expect.poll(() => isRunning(pid)).toBe(false);
+  await waitFor(after, machine, "started");
+});
+
+it("ends on SIGTERM in good time with all its machines", async () => {
+  const cli = await startCli(await freshDirectory());
+  await cli.call("POST", "/apps", { app_name: "acme", org_slug: "kilo" });
+  const machine = machineIn(
+    await cli.call("POST", machines, { config: { image: "i", env: { STUBBORN: "1" } } }),
+  );
+  await cli.call("GET", `${machines}/${machine.id}/wait`);
+  const exec = await cli.call("POST", `${machines}/${machine.id}/exec`, { cmd: "ps -o ppid= -p $$" });
+  expect(exec.status).toBe(200);
+  const beganMs = performance.now();
+  cli.child.kill("SIGTERM");
+  const [code] = await once(cli.child, "exit");
+  expect(code).toBe(0);
+  expect(performance.now() - beganMs).toBeLessThan(1500);
+});
+
+interface Cli {
+  child: ReturnType<typeof spawn>;
+  call(
+    method: string,
+    path: string,
+    body?: unknown,
+  ): Promise<{ status: number; headers: Headers; body: unknown }>;
+}
+
+/** The command line program on free ports, with the tests' image. */
+async function startCli(dataDir: string): Promise<Cli> {
+  const main = fileURLToPath(new URL("main.ts", import.meta.url));
+  const image = fileURLToPath(new URL("testing/image.mjs", import.meta.url));
+  const child = spawn(
+    process.execPath,
+    [
+      main,
+      ...["--data", dataDir, "--api-port", "0", "--proxy-port", "0", "--runtime", "process"],
+      ...["--image-command", JSON.stringify([process.execPath, image])],
+    ],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  onTestFinished(async () => {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill("SIGTERM");
+      await once(child, "exit");
+    }
+  });
+  const [line] = await once(createInterface({ input: child.stdout }), "line");
+  const apiUrl = /http:\S+/.exec(String(line))?.[0] ?? "";
+  return {
+    child,
+    async call(method, path, body) {
+      const response = await fetch(`${apiUrl}/v1${path}`, {
+        method,
+        headers: { authorization: "Bearer test" },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      return { status: response.status, headers: response.headers, body: await response.json() };
+    },
+  };
+}

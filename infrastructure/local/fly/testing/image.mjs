@@ -1,0 +1,89 @@
+// A machine's program for tests: it tells what it sees, over HTTP and on stdout, and does what it is asked.
+import { spawn } from "node:child_process";
+import { createServer } from "node:http";
+import { writeFileSync, readFileSync, existsSync } from "node:fs";
+import { WebSocketServer } from "ws";
+
+const diary = `${process.env.HOME}/diary.txt`;
+
+const server = createServer(async (request, response) => {
+  const { pathname, searchParams } = new URL(request.url, "http://machine");
+  switch (pathname) {
+    case "/env":
+      response.end(JSON.stringify(process.env));
+      return;
+    case "/diary":
+      if (request.method === "PUT") writeFileSync(diary, await textOf(request));
+      response.end(existsSync(diary) ? readFileSync(diary) : "");
+      return;
+    case "/echo":
+      response.setHeader("set-cookie", ["one=1", "two=2"]);
+      response.setHeader("keep-alive", "timeout=99");
+      response.setHeader("x-hop", "1");
+      response.setHeader("connection", "x-hop, keep-alive");
+      response.end(
+        JSON.stringify({
+          method: request.method,
+          url: request.url,
+          headers: request.headers,
+          body: await textOf(request),
+        }),
+      );
+      return;
+    case "/stream":
+      // Announces itself, waits for the client's word, and then says more.
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.flushHeaders();
+      request.on("data", (chunk) => response.write(`heard ${chunk}`));
+      request.on("end", () => response.end("end"));
+      return;
+    case "/cut":
+      response.writeHead(200, { "content-length": "1000" });
+      response.write("half");
+      setImmediate(() => response.destroy());
+      return;
+    case "/status":
+      response.writeHead(Number(searchParams.get("code")), searchParams.get("text") ?? undefined);
+      response.end();
+      return;
+    case "/stray": {
+      const stray = spawn("sleep", ["300"], { detached: true, stdio: "ignore" });
+      stray.unref();
+      response.end(String(stray.pid));
+      return;
+    }
+    case "/exit":
+      response.end();
+      process.exit(Number(searchParams.get("code")));
+      return;
+    default:
+      response.writeHead(404).end();
+  }
+});
+
+const sockets = new WebSocketServer({ server, path: "/ws", handleProtocols: (offered) => [...offered][0] });
+sockets.on("connection", (socket, request) => {
+  socket.send(JSON.stringify(request.headers));
+  socket.on("message", (data, isBinary) => {
+    if (data.toString() === "close") socket.close(4321, "as you wish");
+    else socket.send(data, { binary: isBinary });
+  });
+});
+
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  process.on(signal, () => {
+    console.log(`got ${signal}`);
+    if (process.env.STUBBORN === undefined) process.exit(0);
+  });
+}
+
+setTimeout(
+  () => server.listen(Number(process.env.PORT), "127.0.0.1", () => console.log("listening")),
+  Number(process.env.LISTEN_AFTER_MS ?? 0),
+);
+
+async function textOf(request) {
+  let text = "";
+  for await (const chunk of request) text += chunk;
+  return text;
+}
