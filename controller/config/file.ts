@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { copyFile, mkdir, open, rename, rm } from "node:fs/promises";
+import { chmod, copyFile, mkdir, open, rename, rm } from "node:fs/promises";
 import { randomUUID } from "node:crypto";
 import { dirname, join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
@@ -48,7 +48,10 @@ export async function updateConfigFile(
         const next = change(value);
         if (refusedKeys.length === 0 && isDeepStrictEqual(next, value))
           return { kind: "unchanged", refusedKeys };
-        await copyFile(path, `${path}.before-kiloclaw`);
+        const previous = `${path}.before-kiloclaw`;
+        await copyFile(path, previous);
+        // Channel tokens of the user's own may stand in it.
+        await chmod(previous, FILE_MODE);
         await replace(path, next);
         return { kind: "written", refusedKeys };
       }

@@ -41,7 +41,11 @@ export function createGatewayProxy(options: {
       switched.add(socket);
     });
   });
-  proxy.on("proxyRes", (answer) => cleanResponseHeaders(answer.headers, { upgrade: false }));
+  proxy.on("proxyRes", (answer, _request, response) => {
+    cleanResponseHeaders(answer.headers, { upgrade: false });
+    // httpxy would promise to keep a connection alive that the client has asked to close.
+    answer.headers.connection = response.shouldKeepAlive ? "keep-alive" : "close";
+  });
   proxy.on("error", (error, _request, response) => {
     const code = "code" in error && typeof error.code === "string" ? error.code : "";
     // Refused: nothing of the request was seen. Anything later may have had an effect, and is no invitation to try again.

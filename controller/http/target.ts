@@ -13,6 +13,8 @@ export type Target =
   | { readonly kind: "malformed" };
 
 const CANONICAL = /^\/_kilo(?:\/[a-z][a-z0-9-]*)*$/;
+/** White space, control and format characters, which some reader or other ignores. */
+const INVISIBLE = /[\s\p{C}]/gu;
 /** Each round undoes one layer of encoding; a target with more layers than this is nobody's honest link. */
 const DECODE_ROUNDS_MAX = 8;
 
@@ -48,7 +50,9 @@ function namesController(text: string): boolean {
     .split(/[?#]/, 1)
     .join("")
     .split(/[/\\]+/)
-    .map((segment) => (segment.split(";", 1)[0] ?? "").trim().normalize("NFKC").toLowerCase())
+    .map((segment) =>
+      (segment.split(";", 1)[0] ?? "").replaceAll(INVISIBLE, "").normalize("NFKC").toLowerCase(),
+    )
     .filter((segment) => segment !== "" && segment !== ".");
   const resolved: string[] = [];
   for (const segment of segments) {

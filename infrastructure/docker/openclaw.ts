@@ -157,3 +157,9 @@ async function run(file: string, args: readonly string[], options: RunOptions): 
     process.removeListener("exit", kill);
   }
 }
+
+// As a program: progress on stderr, and the directory on stdout.
+if (import.meta.main) {
+  const { dir } = await ensureOpenClaw({ log: console.error });
+  console.log(dir);
+}

@@ -1,0 +1,25 @@
+import { expect, it } from "vitest";
+import { createLineSplitter, createRing, LINE_LENGTH_MAX } from "./lines.ts";
+
+function split(...parts: string[]): string[] {
+  const lines: string[] = [];
+  const splitter = createLineSplitter((line) => lines.push(line));
+  for (const part of parts) splitter.write(part);
+  splitter.end();
+  return lines;
+}
+
+it("puts lines together from parts, without their ends and without empty ones", () => {
+  expect(split("one\ntw", "o\r\n\n", "three")).toEqual(["one", "two", "three"]);
+});
+
+it("cuts a line that does not end, however many parts it comes in", () => {
+  const lines = split("x".repeat(LINE_LENGTH_MAX - 1), "yy", "z".repeat(100_000), "\nnext");
+  expect(lines).toEqual([`${"x".repeat(LINE_LENGTH_MAX - 1)}y`, "next"]);
+});
+
+it("keeps the last items only", () => {
+  const ring = createRing<number>(3);
+  for (const item of [1, 2, 3, 4, 5]) ring.push(item);
+  expect(ring.items()).toEqual([3, 4, 5]);
+});

@@ -1,0 +1,20 @@
+import { expect, it } from "vitest";
+import { createLog } from "./log.ts";
+
+it("writes a line of JSON with level, message and fields", () => {
+  const lines: string[] = [];
+  createLog((line) => lines.push(line))("warn", "something", { answer: 42 });
+  expect(lines.map((line) => JSON.parse(line))).toEqual([
+    { time: expect.stringMatching(/^\d{4}-.*Z$/), level: "warn", message: "something", answer: 42 },
+  ]);
+});
+
+it("redacts secrets wherever they stand, the longer first, and quotes in them too", () => {
+  const lines: string[] = [];
+  const log = createLog((line) => lines.push(line), ["secret-1", "secret-1-long", 'with "quotes"', "short"]);
+  log("info", "secret-1-long and secret-1", { deep: { value: 'with "quotes"', "secret-1": "short" } });
+  expect(JSON.parse(lines[0] ?? "")).toMatchObject({
+    message: "[redacted] and [redacted]",
+    deep: { value: "[redacted]", "[redacted]": "short" },
+  });
+});
