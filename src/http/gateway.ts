@@ -4,7 +4,7 @@ import { isControllerPath } from "../proxy/paths.ts";
 import { proxyRequest } from "../proxy/proxy.ts";
 import { refusalAnswer } from "./answers.ts";
 import { type AppEnv, instanceOf } from "./context.ts";
-import { isSameOrigin, isUpgrade, wantsHtml } from "./negotiation.ts";
+import { hasOurOrigin, isUpgrade, wantsHtml } from "./negotiation.ts";
 import { notProvisionedPage, statusPage, unreachablePage } from "./pages.ts";
 import { problem } from "./problem.ts";
 
@@ -40,8 +40,7 @@ function refuseUpgrade(c: Context<AppEnv>): Response | null {
     return problem("invalid_request", { detail: "Only upgrades to WebSocket are passed on." });
   }
   if (c.get("authenticatedBy") === "bearer") return null;
-  const hasOrigin = request.headers.has("origin");
-  if (hasOrigin && isSameOrigin(request, c.get("config").machineDefaults.allowedOrigins)) return null;
+  if (hasOurOrigin(request, c.get("config").machineDefaults.allowedOrigins)) return null;
   return problem("forbidden", { detail: "The socket was opened by a page of another origin." });
 }
 

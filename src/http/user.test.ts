@@ -67,6 +67,9 @@ describe("signing in", () => {
     const fields = { userId: "codes", code: "WRONG-23456" };
     expect((await redeem(fields, { origin: "https://evil.example" })).status).toBe(403);
     expect((await redeem(fields, { origin: "null" })).status).toBe(403);
+    expect((await redeem(fields, { origin: "null", "sec-fetch-site": "cross-site" })).status).toBe(403);
+    // What a browser sends from a page that keeps its address to itself, as ours does.
+    expect((await redeem(fields, { origin: "null", "sec-fetch-site": "same-origin" })).status).toBe(401);
     expect((await redeem(fields, { "sec-fetch-site": "cross-site" })).status).toBe(403);
     expect((await redeem(fields, { "content-type": "application/json" })).status).toBe(415);
     expect((await redeem({ userId: "codes" })).status).toBe(400);
@@ -189,6 +192,7 @@ describe("the proxy", () => {
       request("/socket", { headers: { ...owner, upgrade: "websocket", ...headers } });
     expect((await upgrade({})).status).toBe(403);
     expect((await upgrade({ origin: "https://evil.example" })).status).toBe(403);
+    expect((await upgrade({ origin: "null", "sec-fetch-site": "same-origin" })).status).toBe(403);
     const answer = await upgrade({ origin: ORIGIN, "sec-websocket-protocol": "v1" });
     expect(answer.status).toBe(101);
     expect(answer.headers.get("sec-websocket-protocol")).toBe("v1");

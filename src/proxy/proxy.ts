@@ -77,5 +77,5 @@ function answer(response: Response): Response {
   const headers = downstreamHeaders(response);
   const { status, statusText, webSocket } = response;
   if (webSocket !== null) return new Response(null, { status, headers, webSocket });
-  return new Response(response.body, { status, statusText, headers, encodeBody: "manual" });
+  return new Response(response.body, { status, statusText, headers });
 }
