@@ -2,7 +2,7 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ControllerHealth, GatewayStatus } from "../src/gateway/wire.ts";
 import { updateConfigFile } from "./config/file.ts";
-import { applyManaged } from "./config/managed.ts";
+import { configWriterFor } from "./config/versions.ts";
 import { gatewayEnvironment, gatewayPaths, type GatewayPaths } from "./environment.ts";
 import { Supervisor } from "./gateway/supervisor.ts";
 import { createGatewayProxy } from "./http/proxy.ts";
@@ -65,6 +65,7 @@ export function bootMachine(
       };
     },
     port: place.gatewayPort,
+    pidFile: paths.pidFile,
     log,
     timings: { stopMs: place.stopTimeoutMs },
     onChange: (status) => log("info", "the gateway changed state", { ...status }),
@@ -115,8 +116,13 @@ async function prepareFiles(
   settings: Settings,
   log: Log,
 ): Promise<boolean> {
+  const write = configWriterFor(openClaw.version);
+  if (write === null) {
+    log("error", "no configuration is known for this OpenClaw", { version: openClaw.version });
+    return false;
+  }
   const outcome = await updateConfigFile(paths.configFile, openClaw.parseConfig, (user) =>
-    applyManaged(user, {
+    write(user, {
       gatewayPort: place.gatewayPort,
       allowedOrigins: settings.allowedOrigins,
       model: settings.model,

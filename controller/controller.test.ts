@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { z } from "zod";
@@ -206,4 +206,41 @@ it("listens before the gateway, and answers while it is being stopped", async ()
   controller.process.kill("SIGTERM");
   await once(controller.process, "exit");
   expect(controller.process.exitCode).toBe(0);
+});
+
+it("takes over from a controller that was killed, whose gateway still runs", async () => {
+  await using first = await startController();
+  await first.reached("running");
+  const { pid } = await first.gateway("status");
+  await first.end("SIGKILL");
+  expect(await answers(first.gatewayUrl)).toBe(true);
+
+  await using second = await startController({ after: first });
+  await second.reached("running");
+  const line = await second.logged((item) => item.message === "an earlier controller's gateway was killed");
+  expect(line["pid"]).toBe(pid);
+  expect(await second.health()).toEqual({ state: "ready", stage: "ready" });
+});
+
+it("leaves a process alone that has only the number of an earlier gateway", async () => {
+  await using controller = await startController({
+    prepare: async (home) => {
+      await mkdir(join(home, ".kiloclaw"));
+      await writeFile(
+        join(home, ".kiloclaw", "gateway.json"),
+        JSON.stringify({ pid: process.pid, identity: "boot 1" }),
+      );
+    },
+  });
+  await controller.reached("running");
+  expect(controller.log.map((line) => line.message)).not.toContain(
+    "an earlier controller's gateway was killed",
+  );
+});
+
+it("is degraded, and says so, with an OpenClaw of a version that it does not know", async () => {
+  await using controller = await startController({ openClawVersion: "2031.1.1" });
+  await controller.reached("crashed");
+  expect(await controller.health()).toEqual({ state: "degraded", stage: "config_file" });
+  await controller.logged((line) => line.message === "no configuration is known for this OpenClaw");
 });

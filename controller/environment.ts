@@ -1,5 +1,5 @@
 import { delimiter, dirname, join } from "node:path";
-import { ENV_OWNER_HEADER, ENV_PASSWORD } from "./config/managed.ts";
+import { ENV_OWNER_HEADER, ENV_PASSWORD } from "./config/openclaw-2026-9.ts";
 import type { GatewaySecrets } from "./secrets.ts";
 
 /** Directories and files of the gateway, all on the volume. */
@@ -10,6 +10,8 @@ export interface GatewayPaths {
   readonly workspace: string;
   readonly temporaryDir: string;
   readonly logFile: string;
+  /** Notes the gateway's process. */
+  readonly pidFile: string;
 }
 
 export function gatewayPaths(home: string): GatewayPaths {
@@ -21,6 +23,7 @@ export function gatewayPaths(home: string): GatewayPaths {
     workspace: join(stateDir, "workspace"),
     temporaryDir: join(home, ".kiloclaw", "tmp"),
     logFile: join(stateDir, "logs", "openclaw.log"),
+    pidFile: join(home, ".kiloclaw", "gateway.json"),
   };
 }
 

@@ -27,9 +27,11 @@ const server = createControllerServer({
   log,
 });
 
-process.once("SIGTERM", () => void end("SIGTERM", 0));
-process.once("SIGINT", () => void end("SIGINT", 0));
-process.once("uncaughtException", (error) => {
+// Whoever read our log may go before us; a line that nobody reads is no reason to end.
+process.stdout.on("error", () => undefined);
+process.on("SIGTERM", () => void end("SIGTERM", 0));
+process.on("SIGINT", () => void end("SIGINT", 0));
+process.on("uncaughtException", (error) => {
   log("error", "an error was caught nowhere", { error: error.stack ?? error.message });
   void end("uncaughtException", 1);
 });

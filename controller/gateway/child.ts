@@ -70,11 +70,11 @@ export function startChild(command: Command, onLine: LineListener): Child {
   };
 }
 
-function killGroup(pid: number): void {
+/** Kills every process of a group; one that is empty already is what was wanted. */
+export function killGroup(pid: number): void {
   try {
     process.kill(-pid, "SIGKILL");
   } catch (error) {
-    // ESRCH: the group is empty, which is what was wanted.
     if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
   }
 }

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { GatewayFailure, GatewayStateName, GatewayStatus } from "../../src/gateway/wire.ts";
-import type { Log } from "../log.ts";
+import { errorText, type Log } from "../log.ts";
 import { backoffMs, countFailure } from "./backoff.ts";
 import { startChild, type Child, type ChildExit, type Command } from "./child.ts";
 import { createRing } from "./lines.ts";
+import { killOrphan, rememberProcess } from "./orphan.ts";
 import { waitForFreePort } from "./port.ts";
 import { waitUntilReady } from "./readiness.ts";
 
@@ -35,6 +36,8 @@ export interface SupervisorOptions {
    */
   readonly prepare: () => Promise<Command | null>;
   readonly port: number;
+  /** Where the process is noted, for a controller that comes after one that was killed. */
+  readonly pidFile: string;
   readonly log: Log;
   readonly timings?: Partial<SupervisorTimings>;
   /** Called at every change of state, after it. */
@@ -151,8 +154,10 @@ export class Supervisor {
 
   /** One life of the process. Resolves to why it ended by itself, or to null when it was ended by us. */
   async #runOnce(signal: AbortSignal): Promise<GatewayFailure | null> {
-    const { port, log } = this.#options;
+    const { port, pidFile, log } = this.#options;
     this.#enter("starting");
+    const orphan = await killOrphan(pidFile);
+    if (orphan !== null) log("warn", "an earlier controller's gateway was killed", { pid: orphan });
     if (!(await waitForFreePort(port, this.#timings.portFreeMs, signal))) {
       return signal.aborted ? null : this.#fail("port_taken", 0);
     }
@@ -164,6 +169,7 @@ export class Supervisor {
       log("info", line, { source: "gateway", stream });
     });
     this.#pid = child.pid;
+    if (child.pid !== null) await this.#remember(child.pid);
     const startedAt = performance.now();
     const ready = await this.#untilReady(child, signal);
     if (ready.kind !== "ready") {
@@ -198,6 +204,14 @@ export class Supervisor {
     const outcome = await Promise.race([exit, poll]);
     over.abort();
     return outcome;
+  }
+
+  async #remember(pid: number): Promise<void> {
+    try {
+      await rememberProcess(this.#options.pidFile, pid);
+    } catch (error) {
+      this.#options.log("warn", "the gateway's process could not be noted", { error: errorText(error) });
+    }
   }
 
   async #end(child: Child): Promise<void> {

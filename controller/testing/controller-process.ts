@@ -30,6 +30,7 @@ export interface ControllerProcess {
   readonly url: string;
   readonly gatewayUrl: string;
   readonly port: number;
+  readonly root: string;
   readonly home: string;
   readonly process: ChildProcess;
   readonly log: readonly LogLine[];
@@ -50,10 +51,14 @@ export interface ControllerOptions {
   readonly behaviour?: Behaviour;
   /** Where OpenClaw is installed; a stand-in by default. */
   readonly openClawDir?: string;
+  /** The version that the stand-in claims to be. */
+  readonly openClawVersion?: string;
   /** The program, `main.ts` by default. */
   readonly main?: string;
   /** Called with the volume before the start. */
   readonly prepare?: (home: string) => Promise<void>;
+  /** One that was killed, whose volume and ports are to be taken over. */
+  readonly after?: ControllerProcess;
 }
 
 /** The environment that the Worker gives a machine. */
@@ -66,14 +71,14 @@ export const MACHINE_ENV: Readonly<Record<string, string>> = {
 
 /** Starts the controller as a process of its own, on free ports and a fresh volume. It listens when this resolves. */
 export async function startController(options: ControllerOptions = {}): Promise<ControllerProcess> {
-  const root = await mkdtemp(join(tmpdir(), "kiloclaw-controller-"));
+  const root = options.after?.root ?? (await mkdtemp(join(tmpdir(), "kiloclaw-controller-")));
   const home = join(root, "home");
-  await mkdir(home);
+  await mkdir(home, { recursive: true });
   await options.prepare?.(home);
   const behave = (behaviour: Behaviour): Promise<void> =>
     writeFile(join(home, "behaviour.json"), JSON.stringify(behaviour));
   if (options.behaviour !== undefined) await behave(options.behaviour);
-  const port = await freePortPair();
+  const port = options.after?.port ?? (await freePortPair());
   const child = spawn(process.execPath, [options.main ?? MAIN], {
     cwd: root,
     env: {
@@ -81,7 +86,8 @@ export async function startController(options: ControllerOptions = {}): Promise<
       HOME: home,
       PORT: String(port),
       KILOCLAW_LISTEN_HOST: "127.0.0.1",
-      OPENCLAW_DIR: options.openClawDir ?? (await installStandIn(root)),
+      OPENCLAW_DIR:
+        options.openClawDir ?? (await installStandIn(root, options.openClawVersion ?? "2026.9.6")),
       ...MACHINE_ENV,
       ...options.env,
     },
@@ -124,6 +130,7 @@ export async function startController(options: ControllerOptions = {}): Promise<
     url,
     gatewayUrl: `http://127.0.0.1:${port + 1}`,
     port,
+    root,
     home,
     process: child,
     log,
@@ -168,11 +175,11 @@ function isChangeTo(line: LogLine, state: string): boolean {
 }
 
 /** A directory like one into which pnpm installed OpenClaw, with the stand-in in its place. */
-async function installStandIn(root: string): Promise<string> {
+async function installStandIn(root: string, version: string): Promise<string> {
   const modules = join(root, "openclaw", "node_modules");
   await mkdir(join(modules, "openclaw"), { recursive: true });
   await mkdir(join(modules, "json5"), { recursive: true });
-  await writeFile(join(modules, "openclaw", "package.json"), JSON.stringify({ version: "2026.9.6" }));
+  await writeFile(join(modules, "openclaw", "package.json"), JSON.stringify({ version }));
   await writeFile(join(modules, "openclaw", "openclaw.mjs"), `await import(${JSON.stringify(STAND_IN)});\n`);
   await writeFile(join(modules, "json5", "index.js"), "exports.parse = JSON.parse;\n");
   return join(root, "openclaw");

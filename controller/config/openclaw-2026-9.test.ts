@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { JsonObject } from "./json.ts";
-import { applyManaged, type ManagedInputs } from "./managed.ts";
+import { applyTo2026Dot9, type ManagedInputs } from "./openclaw-2026-9.ts";
 
 const bare: ManagedInputs = {
   gatewayPort: 18_790,
@@ -34,7 +34,7 @@ describe("access", () => {
         allowRealIpFallback: true,
       },
     };
-    expect(applyManaged(hostile, bare)["gateway"]).toEqual({
+    expect(applyTo2026Dot9(hostile, bare)["gateway"]).toEqual({
       mode: "local",
       port: 18_790,
       bind: "loopback",
@@ -80,13 +80,13 @@ describe("the user's own", () => {
       browser: { enabled: true },
       custom: [1, { two: null }],
     };
-    expect(applyManaged(user, withModel)).toMatchObject(user);
+    expect(applyTo2026Dot9(user, withModel)).toMatchObject(user);
   });
 
   it("is changed no further by a second pass", () => {
     for (const inputs of [bare, withModel, withChannels]) {
-      const once = applyManaged({ mine: true }, inputs);
-      expect(applyManaged(once, inputs)).toEqual(once);
+      const once = applyTo2026Dot9({ mine: true }, inputs);
+      expect(applyTo2026Dot9(once, inputs)).toEqual(once);
     }
   });
 });
@@ -95,7 +95,7 @@ describe("the model", () => {
   const model = (config: JsonObject): unknown => config["agents"];
 
   it("is the default where none is chosen, and follows ours", () => {
-    const first = applyManaged({}, withModel);
+    const first = applyTo2026Dot9({}, withModel);
     expect(model(first)).toMatchObject({ defaults: { model: { primary: "kilocode/vendor/model" } } });
     expect(first["models"]).toMatchObject({
       mode: "merge",
@@ -108,7 +108,7 @@ describe("the model", () => {
         },
       },
     });
-    const second = applyManaged(first, {
+    const second = applyTo2026Dot9(first, {
       ...bare,
       model: { baseUrl: "https://models.example/v1", id: "next" },
     });
@@ -120,7 +120,7 @@ describe("the model", () => {
       "ollama/llama",
       { primary: "ollama/llama", fallbacks: ["kilocode/vendor/model"] },
     ]) {
-      const config = applyManaged({ agents: { defaults: { model: chosen } } }, withModel);
+      const config = applyTo2026Dot9({ agents: { defaults: { model: chosen } } }, withModel);
       expect(model(config)).toMatchObject({ defaults: { model: chosen } });
     }
   });
@@ -131,25 +131,25 @@ describe("the model", () => {
     const user: JsonObject = {
       models: { providers: { kilocode: { models: [other, mine], headers: { a: "b" } } } },
     };
-    expect(applyManaged(user, withModel)["models"]).toMatchObject({
+    expect(applyTo2026Dot9(user, withModel)["models"]).toMatchObject({
       providers: { kilocode: { models: [mine, other], headers: { a: "b" } } },
     });
   });
 
   it("goes with its key, and nothing else with it", () => {
-    const config = applyManaged({ agents: { defaults: { model: { fallbacks: ["a/b"] } } } }, withModel);
-    const without = applyManaged(config, bare);
+    const config = applyTo2026Dot9({ agents: { defaults: { model: { fallbacks: ["a/b"] } } } }, withModel);
+    const without = applyTo2026Dot9(config, bare);
     expect(without).not.toHaveProperty(["models", "providers"]);
     expect(model(without)).toMatchObject({ defaults: { model: { fallbacks: ["a/b"] } } });
     expect(without).not.toHaveProperty(["agents", "defaults", "model", "primary"]);
     const theirs: JsonObject = { models: { providers: { kilocode: { apiKey: "their-own-key" } } } };
-    expect(applyManaged(theirs, bare)).toMatchObject(theirs);
+    expect(applyTo2026Dot9(theirs, bare)).toMatchObject(theirs);
   });
 });
 
 describe("channels", () => {
   it("refer to their tokens by name, with strangers to be paired", () => {
-    const config = applyManaged({}, withChannels);
+    const config = applyTo2026Dot9({}, withChannels);
     expect(config["channels"]).toEqual({
       telegram: { botToken: "${TELEGRAM_BOT_TOKEN}", enabled: true, dmPolicy: "pairing" },
       discord: { token: "${DISCORD_BOT_TOKEN}", enabled: true, dmPolicy: "pairing" },
@@ -169,9 +169,9 @@ describe("channels", () => {
     const user: JsonObject = {
       channels: { telegram: { dmPolicy: "allowlist", allowFrom: ["1"] }, signal: {} },
     };
-    const config = applyManaged(user, withChannels);
+    const config = applyTo2026Dot9(user, withChannels);
     expect(config["channels"]).toMatchObject({ telegram: { dmPolicy: "allowlist", allowFrom: ["1"] } });
-    const without = applyManaged(config, bare);
+    const without = applyTo2026Dot9(config, bare);
     expect(without["channels"]).toEqual({ signal: {} });
     expect(without["plugins"]).toEqual({ entries: { kilocode: { enabled: false } } });
   });
@@ -181,6 +181,6 @@ describe("channels", () => {
       channels: { discord: { token: "their-own" } },
       plugins: { entries: { discord: { enabled: false } } },
     };
-    expect(applyManaged(user, bare)).toMatchObject(user);
+    expect(applyTo2026Dot9(user, bare)).toMatchObject(user);
   });
 });

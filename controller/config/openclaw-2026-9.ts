@@ -43,7 +43,7 @@ const ANSWER_TOKENS_MAX = 8_192;
  *
  * What decides about access is ours and set at every start; the rest is a default that the user may change.
  */
-export function applyManaged(user: JsonObject, inputs: ManagedInputs): JsonObject {
+export function applyTo2026Dot9(user: JsonObject, inputs: ManagedInputs): JsonObject {
   let config = applyAccess(user, inputs);
   config = applyDefaults(config, inputs);
   config = applyModel(config, inputs.model);

@@ -1,0 +1,71 @@
+import { execFile } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { z } from "zod";
+import { killGroup } from "./child.ts";
+
+const GONE_POLL_MS = 20;
+const GONE_TRIES_MAX = 250;
+
+const rememberedSchema = z.object({ pid: z.int().positive(), identity: z.string().min(1) });
+
+/** Notes which process is ours, for the controller that comes after us if we are killed. */
+export async function rememberProcess(file: string, pid: number): Promise<void> {
+  const identity = await processIdentity(pid);
+  if (identity !== null) await writeFile(file, JSON.stringify({ pid, identity }), { mode: 0o600 });
+}
+
+/**
+ * Kills the process that an earlier controller noted, with its group, if it still runs: a controller that was
+ * killed leaves its gateway behind, which holds the port and the state.
+ *
+ * @returns the process id of what was killed, or null when nothing was left behind
+ */
+export async function killOrphan(file: string): Promise<number | null> {
+  const remembered = await readRemembered(file);
+  if (remembered === null || !(await isStill(remembered))) return null;
+  killGroup(remembered.pid);
+  for (let attempt = 0; attempt < GONE_TRIES_MAX && (await isStill(remembered)); attempt++) {
+    await sleep(GONE_POLL_MS);
+  }
+  return remembered.pid;
+}
+
+type Remembered = z.infer<typeof rememberedSchema>;
+
+async function readRemembered(file: string): Promise<Remembered | null> {
+  try {
+    return rememberedSchema.parse(JSON.parse(await readFile(file, "utf8")));
+  } catch {
+    // No note, or none that was written to its end: whatever holds the port is then reported as a stranger.
+    return null;
+  }
+}
+
+async function isStill({ pid, identity }: Remembered): Promise<boolean> {
+  return (await processIdentity(pid)) === identity;
+}
+
+/**
+ * What tells a process from a later one with the same id: its start, and on Linux also the boot, for a fresh
+ * machine gives out the same ids in the same order. Null when it does not run.
+ */
+async function processIdentity(pid: number): Promise<string | null> {
+  try {
+    if (process.platform !== "linux") {
+      const { stdout } = await promisify(execFile)("ps", ["-o", "lstart=", "-p", String(pid)]);
+      return stdout.trim() || null;
+    }
+    const [stat, boot] = await Promise.all([
+      readFile(`/proc/${pid}/stat`, "utf8"),
+      readFile("/proc/sys/kernel/random/boot_id", "utf8"),
+    ]);
+    // proc(5): the name, in parentheses, may hold anything; the state follows it, and the start is field 22.
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" ? null : `${boot.trim()} ${fields[19]}`;
+  } catch {
+    // ENOENT, or ps found none.
+    return null;
+  }
+}
