@@ -48,7 +48,6 @@ async function bindForAMoment(host: string, port: number): Promise<number> {
   return bound.port;
 }
 
-/** Whether an error is Node's EADDRINUSE. */
-export function isAddressInUse(error: unknown): boolean {
+function isAddressInUse(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "EADDRINUSE";
 }

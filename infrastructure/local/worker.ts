@@ -82,7 +82,7 @@ export async function startWorker(options: LocalWorkerOptions): Promise<LocalWor
 }
 
 /** workerd is killed and its sockets are closed in some tens of milliseconds; past this the whole group is killed. */
-export const CLOSE_MS_MAX = 1_000;
+const CLOSE_MS_MAX = 1_000;
 
 /** Build and start take two seconds on a slow machine; past a minute something hangs. */
 const START_MS_MAX = 60_000;
