@@ -3,6 +3,7 @@
  * once, and nobody else.
  */
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +12,8 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { bundleController } from "./bundle.ts";
+import { configWriterFor } from "./config/versions.ts";
+import { findOpenClaw } from "./openclaw.ts";
 import { deriveGatewaySecrets } from "./secrets.ts";
 import {
   GATEWAY_TOKEN,
@@ -36,19 +39,26 @@ const THROUGH_WORKER = {
 const FORWARDED = { "x-forwarded-for": "203.0.113.7", "x-forwarded-proto": "http" };
 const secrets = deriveGatewaySecrets(GATEWAY_TOKEN);
 
+const validationSchema = z.object({
+  valid: z.boolean(),
+  warnings: z.array(z.object({ message: z.string() })),
+});
+
 let controller: ControllerProcess;
 let directory: string;
+let openClawDir: string;
 
 beforeAll(async () => {
   // The pin is not ours, so its installer runs as a program; it prints where OpenClaw is.
   const installer = fileURLToPath(new URL("../infrastructure/docker/openclaw.ts", import.meta.url));
   const installed = await promisify(execFile)(process.execPath, [installer]);
+  openClawDir = installed.stdout.trim();
   directory = await mkdtemp(join(tmpdir(), "kiloclaw-bundle-"));
   const main = join(directory, "controller.mjs");
   await bundleController(main);
   controller = await startController({
     main,
-    openClawDir: installed.stdout.trim(),
+    openClawDir,
     env: {
       KILOCODE_API_KEY: "canary-model-key",
       KILOCODE_API_BASE_URL: "http://127.0.0.1:9/v1",
@@ -103,8 +113,44 @@ describe("OpenClaw", () => {
     ).toEqual([]);
   });
 
+  it("accepts the configuration of every channel", async () => {
+    const home = join(directory, "channels");
+    await mkdir(home);
+    const config = configWriterFor("2026.9.6")?.(
+      {},
+      {
+        gatewayPort: 18_790,
+        allowedOrigins: ["https://claw.kilo.ai"],
+        model: { baseUrl: "https://models.example/v1", id: "vendor/model" },
+        channels: { telegram: true, discord: true, slack: true },
+        workspace: join(home, "workspace"),
+        logFile: join(home, "openclaw.log"),
+      },
+    );
+    const path = join(home, "openclaw.json");
+    await writeFile(path, JSON.stringify(config));
+    const { entry } = await findOpenClaw(openClawDir);
+    const { stdout } = await promisify(execFile)(process.execPath, [entry, "config", "validate", "--json"], {
+      env: {
+        PATH: process.env["PATH"],
+        HOME: home,
+        TMPDIR: home,
+        OPENCLAW_STATE_DIR: home,
+        OPENCLAW_CONFIG_PATH: path,
+      },
+    });
+    const { valid, warnings } = validationSchema.parse(JSON.parse(stdout));
+    expect(valid).toBe(true);
+    // The variables are not set here, and the two plugins come with the first start.
+    const expected = /^Missing env var |^plugin not installed: (?:discord|slack) /;
+    expect(warnings.filter(({ message }) => !expected.test(message))).toEqual([]);
+  });
+
   it("fetches nothing from a registry before it listens", async () => {
-    expect(await readdir(controller.home)).not.toContain(".npm");
+    const logs = join(controller.home, ".npm", "_logs");
+    const names = existsSync(logs) ? await readdir(logs) : [];
+    for (const name of names) expect(await readFile(join(logs, name), "utf8")).not.toContain("http fetch");
+    expect(existsSync(join(controller.home, ".openclaw", "npm"))).toBe(false);
   });
 
   it("serves its UI through the controller, with the terminal off", async () => {
