@@ -31,7 +31,7 @@ export function processRuntime(options: { dataDirectory: string; image: ProcessI
     runsProcesses: true,
     disks,
     async reclaim(machineIds) {
-      const marks = new Set(machineIds.map((id) => mark(machineDirectory(id))));
+      const marks = new Set(machineIds.map(mark));
       if (marks.size > 0) await killByEnvironment((assignment) => marks.has(assignment));
     },
     async start(spec) {
@@ -50,6 +50,7 @@ export function processRuntime(options: { dataDirectory: string; image: ProcessI
         ...inherited(),
         ...options.image.env,
         ...spec.env,
+        FLY_MACHINE_ID: spec.machineId,
         HOME: home,
         TMPDIR: temporary,
         PORT: String(port),
@@ -62,7 +63,7 @@ export function processRuntime(options: { dataDirectory: string; image: ProcessI
           port,
           onExit: async () => {
             ports.release(port);
-            await killByEnvironment((assignment) => assignment === mark(directory));
+            await killByEnvironment((assignment) => assignment === mark(spec.machineId));
           },
         });
       } catch (error) {
@@ -169,9 +170,12 @@ function commandOf(image: ProcessImage, init: MachineSpec["init"]): readonly str
   return [...entrypoint, ...(init.cmd ?? [])];
 }
 
-/** What every process of a machine inherits and no other has. */
-function mark(machineDirectory: string): string {
-  return `TMPDIR=${join(machineDirectory, "tmp")}`;
+/**
+ * What every process of a machine inherits and no other has. A program may give its children another HOME or TMPDIR, but has
+ * no reason to tell them that they run in another machine.
+ */
+function mark(machineId: string): string {
+  return `FLY_MACHINE_ID=${machineId}`;
 }
 
 function inherited(): Record<string, string> {
