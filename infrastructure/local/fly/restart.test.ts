@@ -3,11 +3,13 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { createInterface } from "node:readline";
 import { expect, it, onTestFinished } from "vitest";
+import { z } from "zod";
 import {
   freshDirectory,
   machineIn,
   startedMachine,
   startFly,
+  stateOf,
   volumeIn,
   waitFor,
   withApp,
@@ -33,7 +35,7 @@ it("finds everything again and starts the machines that were started", async () 
   const beganMs = performance.now();
   await before.close();
   expect(performance.now() - beganMs).toBeLessThan(1500);
-  await expect(before.call("GET", machines)).rejects.toThrow();
+  await expect(before.call("GET", machines)).rejects.toThrow(/fetch failed/);
 
   const after = await startProcessFly({ dataDir });
   await waitFor(after, running, "started");
@@ -68,6 +70,8 @@ it("goes on with what was under way", async () => {
   await waitFor(after, launching, "started");
   await waitFor(after, ending, "destroyed");
   await waitFor(after, stopping, "stopped");
+  const states = await Promise.all([launching, ending, stopping].map((machine) => stateOf(after, machine)));
+  expect(states).toEqual(["started", "destroyed", "stopped"]);
 });
 
 it("refuses a data directory that is in use, and one that cannot be read", async () => {
@@ -93,7 +97,7 @@ it("ends what a killed life of its own left running", async () => {
   const exec = await killed.call("POST", `${machines}/${machine.id}/exec`, {
     command: ["sh", "-c", "sleep 300 >/dev/null & echo $!"],
   });
-  const pid = Number((exec.body as { stdout: string }).stdout);
+  const pid = Number(z.looseObject({ stdout: z.string() }).parse(exec.body).stdout);
   expect(isRunning(pid)).toBe(true);
   killed.child.kill("SIGKILL");
   await once(killed.child, "exit");
@@ -132,14 +136,13 @@ interface Cli {
 /** The command line program on free ports, with the tests' image. */
 async function startCli(dataDir: string): Promise<Cli> {
   const main = fileURLToPath(new URL("main.ts", import.meta.url));
-  const image = fileURLToPath(new URL("testing/image.mjs", import.meta.url));
+  const image = fileURLToPath(new URL("testing/image.ts", import.meta.url));
   const child = spawn(
     process.execPath,
-    [
-      main,
-      ...["--data", dataDir, "--api-port", "0", "--proxy-port", "0", "--runtime", "process"],
-      ...["--image-command", JSON.stringify([process.execPath, image])],
-    ],
+    [main, "--data", dataDir, "--api-port", "0", "--proxy-port", "0", "--runtime", "process"].concat(
+      "--image-command",
+      JSON.stringify([process.execPath, image]),
+    ),
     { stdio: ["ignore", "pipe", "inherit"] },
   );
   onTestFinished(async () => {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { image, machineIn, startedMachine, startFly, waitFor, withApp } from "../testing/fly.ts";
+import { image, machineIn, startedMachine, startFly, stateOf, waitFor, withApp } from "../testing/fly.ts";
 import { ManualClock } from "../testing/manual-clock.ts";
 
 const machines = "/apps/acme/machines";
@@ -101,7 +101,8 @@ it("suspends and resumes, and stops what is too large to suspend", async () => {
     config: { guest: { cpu_kind: "shared", cpus: 2, memory_mb: 4096 } },
   });
   await fly.call("POST", `${machines}/${large.id}/suspend`);
-  await waitFor(fly, large, "stopped");
+  await waitFor(fly, large, "settled");
+  expect(await stateOf(fly, large)).toBe("stopped");
 });
 
 it("starts a machine again by its restart policy, and gives up after its retries", async () => {
@@ -131,6 +132,7 @@ it("destroys a machine with auto_destroy when it ends", async () => {
   const machine = await startedMachine(fly, { config: { auto_destroy: true, restart: { policy: "no" } } });
   await fly.call("POST", `${machines}/${machine.id}/signal`, { signal: "SIGKILL" });
   await waitFor(fly, machine, "destroyed");
+  expect((await fly.call("POST", machines, { name: machine.name, config: { image } })).status).toBe(200);
 });
 
 it("refuses to destroy a running machine without force, and repeats a destroy without complaint", async () => {

@@ -1,10 +1,12 @@
 import { expect, it } from "vitest";
+import { z } from "zod";
 import {
   image,
   machineIn,
   machinesIn,
   startedMachine,
   startFly,
+  stateOf,
   volumeIn,
   waitFor,
   withApp,
@@ -202,10 +204,13 @@ it("leaves a stopped machine stopped through an update, and a started one stoppe
   await fly.call("POST", `${machines}/${stopped.id}/stop`);
   await waitFor(fly, stopped, "stopped");
   await fly.call("POST", `${machines}/${stopped.id}`, { config: { image } });
-  await waitFor(fly, stopped, "stopped");
+  expect(await stateOf(fly, stopped)).toBe("replacing");
+  await waitFor(fly, stopped, "settled");
+  expect(await stateOf(fly, stopped)).toBe("stopped");
   const started = await startedMachine(fly);
   await fly.call("POST", `${machines}/${started.id}`, { config: { image }, skip_launch: true });
-  await waitFor(fly, started, "stopped");
+  await waitFor(fly, started, "settled");
+  expect(await stateOf(fly, started)).toBe("stopped");
 });
 
 it("lets an update neither exchange nor drop the mounted volume, but add one where there was none", async () => {
@@ -252,7 +257,7 @@ it("lists by metadata, region and state, with destroyed machines only on demand"
   expect(await names("metadata.user=3")).toEqual([]);
   expect(await names("region=fra")).toEqual(["one"]);
   expect(await names("state=created,started")).toEqual(["two"]);
-  const [summary] = (await fly.call("GET", `${machines}?summary`)).body as [object];
+  const [summary] = z.array(z.looseObject({})).parse((await fly.call("GET", `${machines}?summary`)).body);
   expect(summary).not.toHaveProperty("config");
   expect(summary).not.toHaveProperty("events");
 });
@@ -277,17 +282,19 @@ it("lists an organization's machines page by page", async () => {
   const fly = await startFly();
   await withApp(fly);
   for (const name of ["one", "two", "three"]) await startedMachine(fly, { name });
-  const first = (await fly.call("GET", "/orgs/kilo/machines?limit=2")).body as {
-    machines: { id: string }[];
-    next_cursor: string;
-  };
-  const rest = (await fly.call("GET", `/orgs/kilo/machines?cursor=${first.next_cursor}`)).body as {
-    machines: { id: string }[];
-  };
+  const page = async (query: string): Promise<z.infer<typeof pageSchema>> =>
+    pageSchema.parse((await fly.call("GET", `/orgs/kilo/machines?${query}`)).body);
+  const first = await page("limit=2");
+  const rest = await page(`cursor=${first.next_cursor}`);
   expect(first.machines).toHaveLength(2);
   expect(rest.machines).toHaveLength(1);
   expect(rest).not.toHaveProperty("next_cursor");
   expect(new Set([...first.machines, ...rest.machines].map(({ id }) => id)).size).toBe(3);
+});
+
+const pageSchema = z.looseObject({
+  machines: z.array(z.looseObject({ id: z.string() })),
+  next_cursor: z.string().optional(),
 });
 
 function eventsOf(answer: Answer): string[] {

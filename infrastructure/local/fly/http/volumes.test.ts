@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { z } from "zod";
 import { startedMachine, startFly, volumeIn, waitFor, withApp } from "../testing/fly.ts";
 import { ManualClock } from "../testing/manual-clock.ts";
 
@@ -92,12 +93,15 @@ it("restores a snapshot into a volume of at least its size", async () => {
   await withApp(fly);
   const { id } = volumeIn(await fly.call("POST", volumes, { name: "data", size_gb: 5 }));
   expect((await fly.call("POST", `${volumes}/${id}/snapshots`)).status).toBe(200);
-  const list = async (): Promise<unknown> => (await fly.call("GET", `${volumes}/${id}/snapshots`)).body;
+  const list = async (): Promise<{ id: string }[]> =>
+    z
+      .array(z.looseObject({ id: z.string() }))
+      .parse((await fly.call("GET", `${volumes}/${id}/snapshots`)).body);
   await expect.poll(list).toMatchObject([{ status: "created", retention_days: 5 }]);
-  const [snapshot] = (await list()) as [{ id: string }];
-  const small = { name: "copy", snapshot_id: snapshot.id, size_gb: 4 };
+  const [snapshot] = await list();
+  const small = { name: "copy", snapshot_id: snapshot?.id, size_gb: 4 };
   expect((await fly.call("POST", volumes, small)).status).toBe(400);
-  const restored = volumeIn(await fly.call("POST", volumes, { name: "copy", snapshot_id: snapshot.id }));
+  const restored = volumeIn(await fly.call("POST", volumes, { name: "copy", snapshot_id: snapshot?.id }));
   expect(restored).toMatchObject({ size_gb: 5 });
   await expect
     .poll(async () => volumeIn(await fly.call("GET", `${volumes}/${restored.id}`)).state)

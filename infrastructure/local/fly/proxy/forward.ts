@@ -46,6 +46,8 @@ export function forward(
     via.log({ kind: "proxy", code: codeOf(error), message: error.message });
     answerEmpty(response, 502, requestId);
   });
+  // A client may wait for the answer's head before it sends its body.
+  if (request.headers["transfer-encoding"] !== undefined) upstream.flushHeaders();
   // What goes wrong is told by the upstream's own error event.
   pipeline(request, upstream, () => undefined);
 }

@@ -116,6 +116,10 @@ export async function startedMachine(
   return machineIn(await fly.call("GET", `/apps/acme/machines/${machine.id}`));
 }
 
+export async function stateOf(fly: TestFly, machine: { id: string }): Promise<string> {
+  return machineIn(await fly.call("GET", `/apps/acme/machines/${machine.id}`)).state;
+}
+
 /** Waits on the wire until the machine is in the state. */
 export async function waitFor(fly: TestFly, machine: { id: string }, state: string): Promise<void> {
   const answer = await fly.call("GET", `/apps/acme/machines/${machine.id}/wait?state=${state}&timeout=10`);

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import type { LocalFlyOptions } from "../index.ts";
@@ -20,7 +21,7 @@ export function startProcessFly(options: Partial<LocalFlyOptions> = {}): Promise
     runtime: {
       kind: "process",
       image: {
-        command: [process.execPath, fileURLToPath(new URL("image.mjs", import.meta.url))],
+        command: [process.execPath, fileURLToPath(new URL("image.ts", import.meta.url))],
         env: { FROM_IMAGE: "image", OVERRIDDEN: "image" },
       },
     },
@@ -52,11 +53,8 @@ export async function untilSaid(fly: TestFly, machine: { id: string }, line: str
   await expect.poll(() => linesOf(fly, machine), { timeout: 10_000 }).toContain(line);
 }
 
+/** Whether the process runs. A dead one that nobody has reaped, as in a container without an init, does not. */
 export function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
+  const { stdout } = spawnSync("ps", ["-o", "stat=", "-p", String(pid)], { encoding: "utf8" });
+  return stdout.trim() !== "" && !stdout.trim().startsWith("Z");
 }

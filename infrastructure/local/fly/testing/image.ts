@@ -1,40 +1,40 @@
 // A machine's program for tests: it tells what it sees, over HTTP and on stdout, and does what it is asked.
 import { spawn } from "node:child_process";
-import { createServer } from "node:http";
-import { writeFileSync, readFileSync, existsSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { text } from "node:stream/consumers";
 import { WebSocketServer } from "ws";
 
-const diary = `${process.env.HOME}/diary.txt`;
+const diary = `${process.env["HOME"]}/diary.txt`;
 
-const server = createServer(async (request, response) => {
-  const { pathname, searchParams } = new URL(request.url, "http://machine");
+const server = createServer((request, response) => void answer(request, response));
+
+async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { pathname, searchParams } = new URL(request.url ?? "/", "http://machine");
   switch (pathname) {
     case "/env":
       response.end(JSON.stringify(process.env));
       return;
     case "/diary":
-      if (request.method === "PUT") writeFileSync(diary, await textOf(request));
+      if (request.method === "PUT") writeFileSync(diary, await text(request));
       response.end(existsSync(diary) ? readFileSync(diary) : "");
       return;
-    case "/echo":
+    case "/echo": {
       response.setHeader("set-cookie", ["one=1", "two=2"]);
       response.setHeader("keep-alive", "timeout=99");
       response.setHeader("x-hop", "1");
       response.setHeader("connection", "x-hop, keep-alive");
-      response.end(
-        JSON.stringify({
-          method: request.method,
-          url: request.url,
-          headers: request.headers,
-          body: await textOf(request),
-        }),
-      );
+      const { method, url, headers } = request;
+      response.end(JSON.stringify({ method, url, headers, body: await text(request) }));
       return;
+    }
     case "/stream":
       // Announces itself, waits for the client's word, and then says more.
       response.writeHead(200, { "content-type": "text/event-stream" });
       response.flushHeaders();
-      request.on("data", (chunk) => response.write(`heard ${chunk}`));
+      response.on("close", () => response.writableEnded || console.log("client went away"));
+      request.setEncoding("utf8");
+      request.on("data", (chunk: string) => response.write(`heard ${chunk}`));
       request.on("end", () => response.end("end"));
       return;
     case "/cut":
@@ -43,7 +43,7 @@ const server = createServer(async (request, response) => {
       setImmediate(() => response.destroy());
       return;
     case "/status":
-      response.writeHead(Number(searchParams.get("code")), searchParams.get("text") ?? undefined);
+      response.writeHead(Number(searchParams.get("code")), searchParams.get("text") ?? "");
       response.end();
       return;
     case "/stray": {
@@ -59,12 +59,16 @@ const server = createServer(async (request, response) => {
     default:
       response.writeHead(404).end();
   }
-});
+}
 
-const sockets = new WebSocketServer({ server, path: "/ws", handleProtocols: (offered) => [...offered][0] });
+const sockets = new WebSocketServer({
+  server,
+  path: "/ws",
+  handleProtocols: (offered) => [...offered][0] ?? false,
+});
 sockets.on("connection", (socket, request) => {
   socket.send(JSON.stringify(request.headers));
-  socket.on("message", (data, isBinary) => {
+  socket.on("message", (data: Buffer, isBinary) => {
     if (data.toString() === "close") socket.close(4321, "as you wish");
     else socket.send(data, { binary: isBinary });
   });
@@ -73,17 +77,11 @@ sockets.on("connection", (socket, request) => {
 for (const signal of ["SIGINT", "SIGTERM"]) {
   process.on(signal, () => {
     console.log(`got ${signal}`);
-    if (process.env.STUBBORN === undefined) process.exit(0);
+    if (process.env["STUBBORN"] === undefined) process.exit(0);
   });
 }
 
 setTimeout(
-  () => server.listen(Number(process.env.PORT), "127.0.0.1", () => console.log("listening")),
-  Number(process.env.LISTEN_AFTER_MS ?? 0),
+  () => server.listen(Number(process.env["PORT"]), "127.0.0.1", () => console.log("listening")),
+  Number(process.env["LISTEN_AFTER_MS"] ?? 0),
 );
-
-async function textOf(request) {
-  let text = "";
-  for await (const chunk of request) text += chunk;
-  return text;
-}
