@@ -1,7 +1,7 @@
 import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { mkdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { forEachLine } from "./lines.ts";
 import type { Log } from "./log.ts";
@@ -53,7 +53,7 @@ export async function startWorker(options: LocalWorkerOptions): Promise<LocalWor
   const child = fork(PROCESS, [options.configPath ?? REPOSITORY_CONFIG, persistDir], {
     detached: process.platform !== "win32",
     stdio: ["ignore", "pipe", "pipe", "ipc"],
-    env: environment(persistDir),
+    env: environment(),
     // Not those of the parent: an `--inspect` or an `--eval` is meant for it alone.
     execArgv: [],
   });
@@ -93,14 +93,14 @@ const REPOSITORY_CONFIG = fileURLToPath(new URL("../../wrangler.jsonc", import.m
 /** The variables by which wrangler would change what runs here, or act on somebody's account. */
 const FOREIGN = /^(CLOUDFLARE|WRANGLER|CF|MINIFLARE|X_LOCAL)_/u;
 
-function environment(persistDir: string): NodeJS.ProcessEnv {
+function environment(): NodeJS.ProcessEnv {
   return {
     ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !FOREIGN.test(name))),
     WRANGLER_SEND_METRICS: "false",
     WRANGLER_SEND_ERROR_REPORTS: "false",
     WRANGLER_HIDE_BANNER: "true",
     WRANGLER_LOG: "warn",
-    WRANGLER_LOG_PATH: join(persistDir, "wrangler-logs"),
+    WRANGLER_WRITE_LOGS: "false",
     CLOUDFLARE_CF_FETCH_ENABLED: "false",
     X_LOCAL_OBSERVABILITY: "false",
   };
