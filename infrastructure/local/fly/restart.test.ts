@@ -14,7 +14,7 @@ import {
   waitFor,
   withApp,
 } from "./testing/fly.ts";
-import { ask, isRunning, services, startProcessFly } from "./testing/process.ts";
+import { ask, imageCommand, isRunning, services, startProcessFly } from "./testing/process.ts";
 
 const machines = "/apps/acme/machines";
 
@@ -53,25 +53,29 @@ it("finds everything again and starts the machines that were started", async () 
 
 it("goes on with what was under way", async () => {
   const dataDir = await freshDirectory();
-  const slow = { imagePullMs: 10_000, destroyMs: 10_000, stopMs: 10_000 };
+  const slow = { imagePullMs: 10_000, destroyMs: 10_000, stopMs: 10_000, replaceMs: 10_000 };
   const before = await startFly({ dataDir, timings: { imagePullMs: 0 } });
   await withApp(before);
   const ending = await startedMachine(before, { name: "ending" });
   const stopping = await startedMachine(before, { name: "stopping" });
+  const replacing = await startedMachine(before, { name: "replacing" });
   await before.close();
 
   const between = await startFly({ dataDir, timings: slow });
   const launching = machineIn(await between.call("POST", machines, { name: "new", config: { image: "i" } }));
   await between.call("DELETE", `${machines}/${ending.id}?force=true`);
   await between.call("POST", `${machines}/${stopping.id}/stop`);
+  await between.call("POST", `${machines}/${replacing.id}`, { config: { image: "i", env: { NEW: "1" } } });
   await between.close();
 
   const after = await startFly({ dataDir });
   await waitFor(after, launching, "started");
   await waitFor(after, ending, "destroyed");
   await waitFor(after, stopping, "stopped");
-  const states = await Promise.all([launching, ending, stopping].map((machine) => stateOf(after, machine)));
-  expect(states).toEqual(["started", "destroyed", "stopped"]);
+  await waitFor(after, replacing, "started");
+  const all = [launching, ending, stopping, replacing];
+  const states = await Promise.all(all.map((machine) => stateOf(after, machine)));
+  expect(states).toEqual(["started", "destroyed", "stopped", "started"]);
 });
 
 it("refuses a data directory that is in use, and one that cannot be read", async () => {
@@ -136,12 +140,11 @@ interface Cli {
 /** The command line program on free ports, with the tests' image. */
 async function startCli(dataDir: string): Promise<Cli> {
   const main = fileURLToPath(new URL("main.ts", import.meta.url));
-  const image = fileURLToPath(new URL("testing/image.ts", import.meta.url));
   const child = spawn(
     process.execPath,
     [main, "--data", dataDir, "--api-port", "0", "--proxy-port", "0", "--runtime", "process"].concat(
       "--image-command",
-      JSON.stringify([process.execPath, image]),
+      JSON.stringify(imageCommand),
     ),
     { stdio: ["ignore", "pipe", "inherit"] },
   );

@@ -10,7 +10,7 @@ const ttlSecondsMax = 24 * 3600;
 const owner = "local@tokens.fly.io";
 
 /** The lease in force, if any. */
-export function activeLease(cloud: Cloud, machine: Machine): Lease | undefined {
+function activeLease(cloud: Cloud, machine: Machine): Lease | undefined {
   const { lease } = machine;
   return lease !== undefined && lease.expiresAt * 1000 > cloud.clock.now() ? lease : undefined;
 }

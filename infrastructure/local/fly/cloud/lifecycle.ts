@@ -181,6 +181,10 @@ export class Lifecycle {
   }
 
   #resume(machine: Machine): void {
+    if (machine.state === "replacing") {
+      this.replace(machine.id, stopSettings(machine));
+      return;
+    }
     switch (machine.target) {
       case "created":
         if (!machine.prepared) this.launch(machine.id);

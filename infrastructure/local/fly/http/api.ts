@@ -74,6 +74,10 @@ function identify(cloud: Cloud): MiddlewareHandler {
     const startedMs = cloud.clock.now();
     const requestId = `${ulid(startedMs)}-${cloud.rules.nearestRegion}`;
     await next();
+    // Hono's own type lacks the charset that Fly's has.
+    if (context.res.headers.get("content-type") === "application/json") {
+      context.header("content-type", "application/json; charset=utf-8");
+    }
     context.header("fly-request-id", requestId);
     context.header("server", serverHeader);
     context.header("via", "1.1 fly.io");

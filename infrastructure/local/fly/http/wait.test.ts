@@ -125,3 +125,21 @@ it("wants a version for stopped, when it is strict", async () => {
   const versioned = await fly.call("GET", `${path}/wait?state=stopped&version=${machine.instance_id}`);
   expect(versioned.status).toBe(200);
 });
+
+it("forgets a client that went away", async () => {
+  const clock = new ManualClock();
+  const fly = await startFly({ clock });
+  await withApp(fly);
+  const { id } = machineIn(await fly.call("POST", machines, { config: { image }, skip_launch: true }));
+  await clock.advance(1000);
+  const idle = clock.pending;
+  const client = new AbortController();
+  const waiting = fetch(`${fly.apiUrl}/v1${machines}/${id}/wait`, {
+    headers: { authorization: "Bearer test" },
+    signal: client.signal,
+  });
+  await expect.poll(() => clock.pending).toBe(idle + 1);
+  client.abort();
+  await expect(waiting).rejects.toThrow(/aborted/);
+  await expect.poll(() => clock.pending).toBe(idle);
+});

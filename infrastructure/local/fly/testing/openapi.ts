@@ -73,8 +73,9 @@ export async function loadFlySpec(): Promise<FlySpec> {
   ajv.addSchema(spec, "fly");
 
   const deviations = (schema: object, value: unknown, what: string): string[] => {
-    if (ajv.compile(schema)(value)) return [];
-    return [`${what}: ${ajv.errorsText(ajv.errors)} in ${JSON.stringify(value)}`];
+    const validate = ajv.compile(schema);
+    if (validate(value)) return [];
+    return [`${what}: ${ajv.errorsText(validate.errors)} in ${JSON.stringify(value)}`];
   };
   const operationOf = (method: string, template: string): z.infer<typeof operationSchema> => {
     const operation = spec.paths[template]?.[method.toLowerCase()];

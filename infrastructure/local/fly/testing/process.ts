@@ -15,13 +15,16 @@ export const services = [
   },
 ];
 
+/** What a machine of the tests runs. */
+export const imageCommand = [process.execPath, fileURLToPath(import.meta.resolve("./image.ts"))];
+
 /** A local Fly whose machines are processes of the test's own program. */
 export function startProcessFly(options: Partial<LocalFlyOptions> = {}): Promise<TestFly> {
   return startFly({
     runtime: {
       kind: "process",
       image: {
-        command: [process.execPath, fileURLToPath(new URL("image.ts", import.meta.url))],
+        command: imageCommand,
         env: { FROM_IMAGE: "image", OVERRIDDEN: "image" },
       },
     },
