@@ -16,7 +16,7 @@ export async function sandboxIdOf(userId: string): Promise<string> {
   return HASH_PREFIX + base64url(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
 }
 
-export function base64url(bytes: Uint8Array): string {
+function base64url(bytes: Uint8Array): string {
   return btoa(String.fromCharCode(...bytes))
     .replaceAll("+", "-")
     .replaceAll("/", "_")

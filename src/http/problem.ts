@@ -30,10 +30,6 @@ export type ProblemOptions = {
   extra?: Record<string, unknown>;
 };
 
-export function statusOfProblem(code: ProblemCode): number {
-  return STATUS_OF[code];
-}
-
 /** An `application/problem+json` answer with a stable `code`. */
 export function problem(code: ProblemCode, { detail, retryAfterS, extra = {} }: ProblemOptions): Response {
   const status = STATUS_OF[code];

@@ -9,7 +9,7 @@ const HOUR_MS = 60 * MINUTE_MS;
 /** Cold image pulls of up to 70 s and gateways of up to 30 s were measured; what takes longer than this is told. */
 export const START_DEADLINE_MS = 5 * MINUTE_MS;
 /** Fly's own threshold for a machine stuck between two states (docs: machines/machine-states). */
-export const TRANSITION_DEADLINE_MS = 5 * MINUTE_MS;
+const TRANSITION_DEADLINE_MS = 5 * MINUTE_MS;
 /** A fresh resource may not be visible at once (fly-machines-api.md F-05): so long its absence is not believed. */
 export const VISIBILITY_GRACE_MS = 15 * SECOND_MS;
 /** Starts and creates an hour for one wish of the user; a crash loop ends there. */

@@ -12,7 +12,7 @@ export type InstanceEvent = {
 };
 
 export const EVENTS_MAX = 500;
-export const EVENT_TEXT_CHARS_MAX = 600;
+const EVENT_TEXT_CHARS_MAX = 600;
 
 export function clipEvent(event: InstanceEvent): InstanceEvent {
   return {

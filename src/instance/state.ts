@@ -1,11 +1,11 @@
 import { z } from "zod";
 
 /** What the user wants. */
-export const intentSchema = z.enum(["running", "stopped", "destroyed"]);
+const intentSchema = z.enum(["running", "stopped", "destroyed"]);
 export type Intent = z.infer<typeof intentSchema>;
 
 /** What the user is told. `recovering` is progress, not an error; errors stand in `lastError`. */
-export const statusSchema = z.enum([
+const statusSchema = z.enum([
   "provisioned",
   "starting",
   "running",
@@ -16,7 +16,7 @@ export const statusSchema = z.enum([
 ]);
 export type Status = z.infer<typeof statusSchema>;
 
-export const machineSizeSchema = z.strictObject({
+const machineSizeSchema = z.strictObject({
   cpuKind: z.enum(["shared", "performance"]),
   cpus: z.int().min(1).max(16),
   memoryMb: z.int().min(256).max(131_072).multipleOf(256),
@@ -24,7 +24,7 @@ export const machineSizeSchema = z.strictObject({
 export type MachineSize = z.infer<typeof machineSizeSchema>;
 
 /** What the machine's controller is told at boot, beside its identity. Values are secrets: never logged. */
-export const settingsSchema = z.strictObject({
+const settingsSchema = z.strictObject({
   envVars: z.record(z.string(), z.string()),
   kilocodeApiKey: z.string().nullable(),
   kilocodeDefaultModel: z.string().nullable(),
@@ -38,7 +38,7 @@ export const settingsSchema = z.strictObject({
 export type Settings = z.infer<typeof settingsSchema>;
 
 /** Stable codes of what keeps an instance from its intent; the wire and the event log carry them. */
-export const problemCodeSchema = z.enum([
+const problemCodeSchema = z.enum([
   "fly_unreachable",
   "fly_busy",
   "fly_refused",
@@ -55,7 +55,7 @@ export const problemCodeSchema = z.enum([
 ]);
 export type ProblemCode = z.infer<typeof problemCodeSchema>;
 
-export const lastErrorSchema = z.strictObject({
+const lastErrorSchema = z.strictObject({
   code: problemCodeSchema,
   message: z.string(),
   at: z.number(),

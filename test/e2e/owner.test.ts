@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { z } from "zod";
 import { launchChromium } from "../support/chromium.ts";
 import { type LocalStart, localStart } from "../support/local-start.ts";
 
@@ -59,6 +60,7 @@ it("answers a message", async () => {
   await composer().fill("The word is heliotrope");
   await composer().press("Enter");
   await answerTo("heliotrope").waitFor();
+  expect(await answerTo("heliotrope").textContent()).toContain('You wrote: "The word is heliotrope"');
   await page.screenshot({ path: join(ARTEFACTS, "control-ui.png") });
 });
 
@@ -89,7 +91,7 @@ it("lets nobody past the Worker: the machine's own address answers only to the W
   const machines = await fetch(`${local.ready.flyApiUrl}/v1/apps/kiloclaw-local/machines`, {
     headers: { authorization: `Bearer ${await flyToken()}` },
   });
-  const [machine] = (await machines.json()) as { id: string }[];
+  const [machine] = z.array(z.object({ id: z.string() })).parse(await machines.json());
   const headers = { "fly-force-instance-id": machine?.id ?? "" };
   const direct = await fetch(local.ready.flyProxyUrl, { headers });
   expect(direct.status).toBe(401);
@@ -124,12 +126,12 @@ it("ends with everything it started, and finds the same instance with its data a
 async function status(): Promise<Record<string, unknown>> {
   const url = `${local.ready.workerUrl}/api/platform/status?userId=${local.ready.userId}`;
   const response = await fetch(url, { headers: { "x-internal-api-key": local.ready.internalApiSecret } });
-  return (await response.json()) as Record<string, unknown>;
+  return z.record(z.string(), z.unknown()).parse(await response.json());
 }
 
 async function flyToken(): Promise<string> {
-  const secrets = JSON.parse(await readFile(join(dir, "secrets.json"), "utf8")) as Record<string, unknown>;
-  return String(secrets["flyApiToken"] ?? "any");
+  const secrets = z.object({ flyApiToken: z.string() });
+  return secrets.parse(JSON.parse(await readFile(join(dir, "secrets.json"), "utf8"))).flyApiToken;
 }
 
 /** Command lines of processes that have the directory in their arguments or environment (Linux; elsewhere none are found). */

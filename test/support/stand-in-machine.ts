@@ -32,6 +32,9 @@ const server = createServer((request, response) => {
       );
       response.end();
       return;
+    case "/1k":
+      response.writeHead(200, { "content-type": "text/plain" }).end("x".repeat(1_024));
+      return;
     case "/redirect":
       response.writeHead(302, { location: "http://169.254.169.254/latest" }).end();
       return;
