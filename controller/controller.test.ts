@@ -244,3 +244,9 @@ it("is degraded, and says so, with an OpenClaw of a version that it does not kno
   expect(await controller.health()).toEqual({ state: "degraded", stage: "config_file" });
   await controller.logged((line) => line.message === "no configuration is known for this OpenClaw");
 });
+
+it("ends with an error when its own port is taken", async () => {
+  await using first = await startController();
+  await expect(startController({ after: first })).rejects.toThrow("EADDRINUSE");
+  expect(await first.health()).toMatchObject({ state: expect.any(String) });
+});

@@ -1,7 +1,7 @@
-export const BACKOFF_FIRST_MS = 1_000;
-export const BACKOFF_MAX_MS = 300_000;
+const BACKOFF_FIRST_MS = 1_000;
+const BACKOFF_MAX_MS = 300_000;
 /** A gateway that was healthy for this long starts with a clean record. */
-export const HEALTHY_AFTER_MS = 30_000;
+const HEALTHY_AFTER_MS = 30_000;
 
 /**
  * Unasked ends in a row, after one more: the count starts anew when the run that ended was healthy for long.

@@ -10,7 +10,8 @@ import { waitUntilReady } from "./readiness.ts";
 
 /** OpenClaw's exit code for a configuration that it refuses; trying again changes nothing. */
 const EXIT_CONFIG_REJECTED = 78;
-const RECENT_LINES_MAX = 500;
+/** Enough for the cause of a crash to stand beside it in the log. */
+const LAST_LINES_MAX = 20;
 /** The state at once when no process has to end first. */
 const AT_ONCE = { up: "starting", down: "stopped", gone: "shutting-down" } as const;
 
@@ -22,7 +23,7 @@ export interface SupervisorTimings {
   readonly backoffMs: (failuresInARow: number) => number;
 }
 
-export const DEFAULT_TIMINGS: SupervisorTimings = {
+const DEFAULT_TIMINGS: SupervisorTimings = {
   readyMs: 300_000,
   stopMs: 20_000,
   portFreeMs: 15_000,
@@ -55,7 +56,7 @@ export interface SupervisorOptions {
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #timings: SupervisorTimings;
-  readonly #recent = createRing<string>(RECENT_LINES_MAX);
+  readonly #lastLines = createRing<string>(LAST_LINES_MAX);
   #wanted: "up" | "down" | "gone" = "down";
   /** Aborted to end the current run or pause, because something else is wanted. */
   #interrupt = new AbortController();
@@ -82,11 +83,6 @@ export class Supervisor {
       failure: this.#failure,
       retryAt: this.#retryAt?.toISOString() ?? null,
     };
-  }
-
-  /** The gateway's last lines of output, oldest first. */
-  recentLines(): readonly string[] {
-    return this.#recent.items();
   }
 
   /** Wants the gateway up. Ends a pause before the next try; does nothing for one that runs or starts. */
@@ -165,7 +161,7 @@ export class Supervisor {
     if (signal.aborted) return null;
     if (command === null) return this.#fail("not_prepared", 0);
     const child = startChild(command, (stream, line) => {
-      this.#recent.push(line);
+      this.#lastLines.push(line);
       log("info", line, { source: "gateway", stream });
     });
     this.#pid = child.pid;
@@ -222,7 +218,11 @@ export class Supervisor {
   }
 
   #ended(exit: ChildExit, healthyMs: number): GatewayFailure {
-    this.#options.log("warn", "the gateway ended by itself", { ...exit, healthyMs: Math.round(healthyMs) });
+    this.#options.log("warn", "the gateway ended by itself", {
+      ...exit,
+      healthyMs: Math.round(healthyMs),
+      lastLines: this.#lastLines.items(),
+    });
     if (exit.kind === "spawn_failed") return this.#fail("spawn_failed", healthyMs);
     return this.#fail(exit.code === EXIT_CONFIG_REJECTED ? "config_rejected" : "exited", healthyMs);
   }

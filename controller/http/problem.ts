@@ -15,11 +15,6 @@ const PROBLEMS: Readonly<Record<ControllerProblemCode, { readonly status: number
     misconfigured: { status: 503, title: "The machine's configuration is incomplete." },
   };
 
-/** The problem details for a code, RFC 9457. */
-export function problem(code: ControllerProblemCode): ControllerProblem {
-  return { type: "about:blank", ...PROBLEMS[code], code };
-}
-
 /** The problem as a status, header fields and a body, for whatever carries them. */
 export function problemAnswer(code: ControllerProblemCode): {
   status: number;
@@ -58,4 +53,9 @@ export function refuseUpgrade(socket: Duplex, code: ControllerProblemCode): void
     ([name, value]) => `${name}: ${value}\r\n`,
   );
   socket.end(`HTTP/1.1 ${status} ${code}\r\n${fields.join("")}\r\n${body}`);
+}
+
+/** The problem details for a code, RFC 9457. */
+function problem(code: ControllerProblemCode): ControllerProblem {
+  return { type: "about:blank", ...PROBLEMS[code], code };
 }

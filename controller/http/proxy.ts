@@ -60,10 +60,14 @@ export function createGatewayProxy(options: {
     }
   });
 
+  // The "error" event above tells what went wrong; the promises reject besides when the client's own side fails.
+  const onClientFailure = (error: unknown): void =>
+    log("info", "a client's connection failed", { error: errorText(error) });
+
   return {
     web(request, response) {
       request.headers = requestHeaders(request.headers, identity, { upgrade: false });
-      void proxy.web(request, response, { target, agent });
+      proxy.web(request, response, { target, agent }).catch(onClientFailure);
     },
     upgrade(request, socket, head) {
       if (!(socket instanceof Socket)) {
@@ -73,7 +77,7 @@ export function createGatewayProxy(options: {
       request.headers = requestHeaders(request.headers, identity, { upgrade: true });
       sockets.add(socket);
       socket.once("close", () => sockets.delete(socket));
-      void proxy.ws(request, socket, { target, upgradeTimeout: UPGRADE_TIMEOUT_MS }, head);
+      proxy.ws(request, socket, { target, upgradeTimeout: UPGRADE_TIMEOUT_MS }, head).catch(onClientFailure);
     },
     close() {
       for (const socket of sockets) socket.destroy();

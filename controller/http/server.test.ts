@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { connect } from "node:net";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
@@ -211,6 +212,24 @@ describe("the way to the gateway", () => {
     const body = Readable.toWeb(Readable.from(Array.from({ length: 32 }, () => chunk)));
     const answer = await echo("/upload", { method: "POST", body, duplex: "half" });
     expect(answer.bytes).toBe(32_000_000);
+  });
+
+  it("ends with the client: the gateway sees it go, and the controller survives", async () => {
+    const leaving = new AbortController();
+    const events = await fetch(`${controller.url}/events`, { headers: PROXY, signal: leaving.signal });
+    leaving.abort();
+    await expect(events.text()).rejects.toThrow(/abort/);
+    await controller.logged((line) => line.message === "the client of the events has gone");
+
+    const socket = connect({ host: "127.0.0.1", port: controller.port });
+    socket.write(
+      `POST /upload HTTP/1.1\r\nHost: c\r\nContent-Length: 1000\r\nx-kiloclaw-proxy-token: ${PROXY_TOKEN}\r\n\r\nhalf`,
+    );
+    await once(socket, "connect");
+    await controller.logged((line) => line.message === "an upload begins");
+    socket.resetAndDestroy();
+    await controller.logged((line) => line.message === "an upload was broken off");
+    expect(await echo("/after")).toMatchObject({ url: "/after" });
   });
 
   it("refuses a request with two ideas of its length", async () => {

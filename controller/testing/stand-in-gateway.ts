@@ -110,6 +110,7 @@ function sendEvents(request: IncomingMessage, response: ServerResponse): void {
     response.end();
     return;
   }
+  response.on("close", () => console.log("the client of the events has gone"));
   response.writeHead(200, { "content-type": "text/event-stream" });
   response.write("data: first\n\n");
   sendSecond = () => response.end("data: second\n\n");
@@ -117,7 +118,9 @@ function sendEvents(request: IncomingMessage, response: ServerResponse): void {
 
 function echo(request: IncomingMessage, response: ServerResponse): void {
   let bytes = 0;
+  if (request.url === "/upload") console.log("an upload begins");
   request.on("data", (chunk: Buffer) => (bytes += chunk.length));
+  request.on("aborted", () => console.log("an upload was broken off"));
   request.on("end", () => {
     response.setHeader("content-type", "application/json");
     response.end(

@@ -80,7 +80,9 @@ async function install(dir: string, env: NodeJS.ProcessEnv, log: (line: string) 
     // Without a terminal to ask, pnpm replaces a tree of another lockfile only when told that nobody is there.
     env: { ...env, CI: "true" },
     timeoutMs: INSTALL_TIMEOUT_MS,
-    log,
+    log: (line) => {
+      if (line.startsWith("Progress:")) log(line);
+    },
   });
 }
 
