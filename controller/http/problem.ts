@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ControllerProblem, ControllerProblemCode } from "../../src/gateway/wire.ts";
+import { destroyAfterEnd } from "./sockets.ts";
 
 /** Seconds after which asking again is worth while: a warm gateway is up in about six. */
 const RETRY_AFTER_SECONDS = 2;
@@ -52,6 +53,7 @@ export function refuseUpgrade(socket: Duplex, code: ControllerProblemCode): void
   const fields = Object.entries({ ...headers, connection: "close" }).map(
     ([name, value]) => `${name}: ${value}\r\n`,
   );
+  destroyAfterEnd(socket);
   socket.end(`HTTP/1.1 ${status} ${code}\r\n${fields.join("")}\r\n${body}`);
 }
 

@@ -5,6 +5,7 @@ import { createProxyServer } from "httpxy";
 import { errorText, type Log } from "../log.ts";
 import { cleanResponseHeaders, requestHeaders, type ProxyIdentity } from "./headers.ts";
 import { refuseUpgrade, sendProblem } from "./problem.ts";
+import { destroyAfterEnd } from "./sockets.ts";
 
 /** Connections to the gateway at once; server-sent events hold one each, for as long as a page is open. */
 const CONNECTIONS_MAX = 1024;
@@ -35,10 +36,12 @@ export function createGatewayProxy(options: {
   const proxy = createProxyServer();
 
   proxy.on("proxyReqWs", (proxyRequest, _request, socket) => {
-    // This listener stands before httpxy's own, which writes these headers to the client.
+    // These listeners stand before httpxy's own, which write the headers to the client.
+    proxyRequest.once("response", (answer) => cleanResponseHeaders(answer.headers, { upgrade: false }));
     proxyRequest.once("upgrade", (answer) => {
       cleanResponseHeaders(answer.headers, { upgrade: true });
       switched.add(socket);
+      destroyAfterEnd(socket);
     });
   });
   proxy.on("proxyRes", (answer, _request, response) => {

@@ -319,6 +319,13 @@ describe("WebSockets", () => {
     expect(socket.readyState).not.toBe(WebSocket.OPEN);
   });
 
+  it("that the gateway refuses are refused with its own answer, without what is for the hops", async () => {
+    const socket = new WebSocket(`${controller.url}/elsewhere`, { headers: PROXY });
+    const [, answer] = await once(socket, "unexpected-response");
+    expect(answer).toMatchObject({ statusCode: 403 });
+    expect(answer).not.toHaveProperty(["headers", "fly-replay"]);
+  });
+
   it("are the only upgrade there is", async () => {
     const request = rawGet("/", [
       "Upgrade: h2c",

@@ -88,7 +88,14 @@ function listen(): void {
         echo(request, response);
     }
   });
-  const sockets = new WebSocketServer({ server, path: "/socket", handleProtocols: () => "echo.v1" });
+  const sockets = new WebSocketServer({ noServer: true, handleProtocols: () => "echo.v1" });
+  server.on("upgrade", (request, socket, head) => {
+    if (request.url !== "/socket") {
+      socket.end("HTTP/1.1 403 Forbidden\r\nfly-replay: app=other\r\nContent-Length: 2\r\n\r\nno");
+      return;
+    }
+    sockets.handleUpgrade(request, socket, head, (open) => sockets.emit("connection", open, request));
+  });
   sockets.on("headers", (headers) => headers.push("fly-replay: app=other"));
   sockets.on("connection", (socket, request) => {
     socket.send(JSON.stringify(request.headers));
