@@ -5,8 +5,10 @@ import type { Machine } from "../state/model.ts";
 import type { Store } from "../state/store.ts";
 import type { Timings } from "../timings.ts";
 import { machineSpec } from "./boot.ts";
+import { Courses } from "./courses.ts";
 import { exitEvent, withEvent, type EventWords } from "./events.ts";
 import { afterExit } from "./restart-policy.ts";
+import { resumptionOf } from "./resumption.ts";
 import { stopSettings, type StopSettings } from "./stop-settings.ts";
 
 interface Parts {
@@ -28,12 +30,6 @@ interface Live {
   ended: Promise<void>;
 }
 
-/** A machine's way from one settled state to the next. */
-interface Course {
-  abort: AbortController;
-  done: Promise<void>;
-}
-
 /**
  * Takes machines from state to state over time, and follows what their programs do. An operation has checked that
  * its change is allowed and has written the first state of it; the rest happens here. A machine has one course at
@@ -42,16 +38,19 @@ interface Course {
 export class Lifecycle {
   readonly #parts: Parts;
   readonly #live = new Map<string, Live>();
-  readonly #courses = new Map<string, Course>();
+  readonly #courses: Courses;
   #closing = false;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#courses = new Courses((machineId, error) =>
+      parts.log({ kind: "problem", message: `Machine ${machineId}: ${messageOf(error)}` }),
+    );
   }
 
   /** created → starting → started, or to a prepared `created` if that is its target. */
   launch(machineId: string): void {
-    this.#begin(machineId, async (signal) => {
+    this.#courses.begin(machineId, async (signal) => {
       if (!(await this.#pause(this.#parts.timings.imagePullMs, signal))) return;
       const machine = this.#parts.store.machines.update(machineId, (row) => ({ ...row, prepared: true }));
       if (machine?.target !== "started") return;
@@ -62,7 +61,7 @@ export class Lifecycle {
 
   /** starting → started. A suspended machine is resumed where it was, if its memory is still there. */
   start(machineId: string): void {
-    this.#begin(machineId, async (signal) => {
+    this.#courses.begin(machineId, async (signal) => {
       const live = this.#live.get(machineId);
       if (live === undefined) {
         await this.#boot(machineId, signal);
@@ -76,7 +75,7 @@ export class Lifecycle {
 
   /** stopping → stopped. */
   stop(machineId: string, settings: StopSettings): void {
-    this.#begin(machineId, async (signal) => {
+    this.#courses.begin(machineId, async (signal) => {
       const hadProgram = this.#live.has(machineId);
       if (!(await this.#halt(machineId, settings, signal))) return;
       // A program's end has written its own event.
@@ -87,7 +86,7 @@ export class Lifecycle {
 
   /** suspending → suspended. */
   suspend(machineId: string): void {
-    this.#begin(machineId, async (signal) => {
+    this.#courses.begin(machineId, async (signal) => {
       if (!(await this.#pause(this.#parts.timings.suspendMs, signal))) return;
       this.#live.get(machineId)?.handle.suspend();
       const event = { type: "suspend", status: "suspended", source: "flyd" } as const;
@@ -97,7 +96,7 @@ export class Lifecycle {
 
   /** restarting → starting → started, in the same version. */
   restart(machineId: string, settings: StopSettings): void {
-    this.#begin(machineId, async (signal) => {
+    this.#courses.begin(machineId, async (signal) => {
       if (!(await this.#halt(machineId, settings, signal))) return;
       this.#write(machineId, { state: "starting" }, { type: "start", status: "starting", source: "flyd" });
       await this.#boot(machineId, signal);
@@ -106,7 +105,7 @@ export class Lifecycle {
 
   /** replacing → started, stopped or created, by the machine's target. `settings` are the old version's. */
   replace(machineId: string, settings: StopSettings): void {
-    this.#begin(machineId, async (signal) => {
+    this.#courses.begin(machineId, async (signal) => {
       if (!(await this.#halt(machineId, settings, signal))) return;
       if (!(await this.#pause(this.#parts.timings.replaceMs, signal))) return;
       const machine = this.#parts.store.machines.update(machineId, (row) => ({ ...row, prepared: true }));
@@ -123,7 +122,7 @@ export class Lifecycle {
 
   /** destroying → destroyed. */
   destroy(machineId: string): void {
-    this.#begin(machineId, async (signal) => {
+    this.#courses.begin(machineId, async (signal) => {
       if (!(await this.#halt(machineId, { signal: "SIGKILL", timeoutMs: 0 }, signal))) return;
       if (!(await this.#pause(this.#parts.timings.destroyMs, signal))) return;
       const machine = this.#write(
@@ -141,25 +140,26 @@ export class Lifecycle {
    * that is not; then they are started one after the other.
    */
   async resumeAll(machines: readonly Machine[]): Promise<void> {
+    const { store, runtime } = this.#parts;
     for (const machine of machines) {
-      if (machine.target === "started" && machine.state === "started" && this.#parts.runtime.runsProcesses) {
-        this.#write(machine.id, { state: "starting" }, { type: "start", status: "starting", source: "flyd" });
-      }
+      if (resumptionOf(machine, runtime.runsProcesses) !== "start") continue;
+      this.#write(machine.id, { state: "starting" }, { type: "start", status: "starting", source: "flyd" });
     }
-    for (const machine of machines) {
-      if (this.#closing) return;
-      this.#resume(machine);
-      await this.#courses.get(machine.id)?.done;
+    for (const { id } of machines) {
+      const machine = store.machines.get(id);
+      // By the time it is its turn, somebody may have sent it elsewhere.
+      if (machine === undefined || this.#courses.has(id) || this.#live.has(id)) continue;
+      const plan = resumptionOf(machine, runtime.runsProcesses);
+      if (this.#closing || plan === "nothing") continue;
+      if (plan === "stop" || plan === "replace") this[plan](id, stopSettings(machine));
+      else this[plan](id);
+      await this.#courses.settled(id);
     }
   }
 
   /** Resolves when the machine has no way to go. */
-  async settled(machineId: string): Promise<void> {
-    for (let course = this.#courses.get(machineId); course !== undefined;) {
-      await course.done;
-      const next = this.#courses.get(machineId);
-      course = next === course ? undefined : next;
-    }
+  settled(machineId: string): Promise<void> {
+    return this.#courses.settled(machineId);
   }
 
   /** The running program of a started machine. */
@@ -171,47 +171,13 @@ export class Lifecycle {
   /** Ends all programs within `timeoutMs`, and leaves the states as they are, so that `resumeAll` finds them. */
   async close(timeoutMs: number): Promise<void> {
     this.#closing = true;
-    for (const course of this.#courses.values()) course.abort.abort();
+    const ended = this.#courses.close();
     const known = new Set(this.#live.values());
     for (const live of known) live.handle.stop("SIGTERM", timeoutMs);
-    await Promise.all([...this.#courses.values()].map((course) => course.done));
+    await ended;
     // A course may have been starting a program when it was aborted.
     for (const live of this.#live.values()) if (!known.has(live)) live.handle.stop("SIGTERM", timeoutMs);
     await Promise.all([...this.#live.values()].map((live) => live.ended));
-  }
-
-  #resume(machine: Machine): void {
-    if (machine.state === "replacing") {
-      this.replace(machine.id, stopSettings(machine));
-      return;
-    }
-    switch (machine.target) {
-      case "created":
-        if (!machine.prepared) this.launch(machine.id);
-        return;
-      case "started":
-        this.#resumeStarted(machine);
-        return;
-      case "stopped":
-        if (machine.state !== "stopped" && machine.state !== "failed") {
-          this.stop(machine.id, stopSettings(machine));
-        }
-        return;
-      case "suspended":
-        if (machine.state !== "suspended") this.suspend(machine.id);
-        return;
-      case "destroyed":
-        if (machine.state !== "destroyed") this.destroy(machine.id);
-        return;
-      default:
-        machine.target satisfies never;
-    }
-  }
-
-  #resumeStarted(machine: Machine): void {
-    if (machine.state === "started" && !this.#parts.runtime.runsProcesses) return;
-    if (machine.prepared) this.start(machine.id);
-    else this.launch(machine.id);
   }
 
   async #boot(machineId: string, signal: AbortSignal): Promise<void> {
@@ -278,7 +244,7 @@ export class Lifecycle {
         return;
       case "restart":
         this.#write(machineId, { state: "restarting", restarts: next.restarts }, event);
-        this.#begin(machineId, async (signal) => {
+        this.#courses.begin(machineId, async (signal) => {
           if (!(await this.#pause(next.delayMs, signal))) return;
           const start = { type: "start", status: "starting", source: "flyd" } as const;
           this.#write(machineId, { state: "starting" }, start);
@@ -299,25 +265,6 @@ export class Lifecycle {
     live.handle.stop(settings.signal, settings.timeoutMs);
     await Promise.race([live.ended, aborted(signal)]);
     return !signal.aborted;
-  }
-
-  #begin(machineId: string, work: (signal: AbortSignal) => Promise<void>): void {
-    const previous = this.#courses.get(machineId);
-    previous?.abort.abort();
-    const abort = new AbortController();
-    if (this.#closing) abort.abort();
-    const run = async (): Promise<void> => {
-      await previous?.done;
-      try {
-        if (!abort.signal.aborted) await work(abort.signal);
-      } catch (error) {
-        this.#parts.log({ kind: "problem", message: `Machine ${machineId}: ${messageOf(error)}` });
-      }
-      if (this.#courses.get(machineId) === course) this.#courses.delete(machineId);
-    };
-    const course: Course = { abort, done: Promise.resolve() };
-    this.#courses.set(machineId, course);
-    course.done = run();
   }
 
   #pause(delayMs: number, signal: AbortSignal): Promise<boolean> {

@@ -1,6 +1,5 @@
 import { expect, it } from "vitest";
-import type { MachineConfig } from "../state/config.ts";
-import type { Machine } from "../state/model.ts";
+import { machineWith } from "../testing/machine.ts";
 import { afterExit } from "./restart-policy.ts";
 
 const facts = { nowMs: 1_000_000, backoffMs: 100, backoffMsMax: 5000 };
@@ -18,22 +17,22 @@ it.each([
   [{ auto_destroy: true }, done, "destroy"],
   [{ auto_destroy: true, restart: { policy: "no" } }, failed, "destroy"],
 ] as const)("with %j an end by %j leads to %s", (config, exit, kind) => {
-  expect(afterExit(machineWith(config), exit, facts).kind).toBe(kind);
+  expect(afterExit(machineWith({ config }), exit, facts).kind).toBe(kind);
 });
 
 it("counts the retries of the last five minutes only", () => {
   const config = { restart: { policy: "on-failure", max_retries: 2 } } as const;
   const recent = [facts.nowMs - 1000, facts.nowMs - 2000];
-  expect(afterExit(machineWith(config, recent), failed, facts).kind).toBe("stop");
+  expect(afterExit(machineWith({ config, restarts: recent }), failed, facts).kind).toBe("stop");
   const old = [facts.nowMs - 301_000, facts.nowMs - 2000];
-  expect(afterExit(machineWith(config, old), failed, facts).kind).toBe("restart");
+  expect(afterExit(machineWith({ config, restarts: old }), failed, facts).kind).toBe("restart");
 });
 
 it("waits twice as long each time, up to the limit, and keeps a bounded memory of it", () => {
   const config = { restart: { policy: "always" } } as const;
   const delays = [0, 1, 2, 5, 6, 1000].map((restarts) => {
     const after = afterExit(
-      machineWith(config, Array<number>(restarts).fill(facts.nowMs - 1)),
+      machineWith({ config, restarts: Array<number>(restarts).fill(facts.nowMs - 1) }),
       failed,
       facts,
     );
@@ -43,26 +42,3 @@ it("waits twice as long each time, up to the limit, and keeps a bounded memory o
   });
   expect(delays).toEqual([100, 200, 400, 3200, 5000, 5000]);
 });
-
-function machineWith(config: MachineConfig, restarts: number[] = []): Machine {
-  return {
-    id: "0123456789abcd",
-    app: "acme",
-    name: "one",
-    region: "ams",
-    state: "started",
-    target: "started",
-    prepared: true,
-    instanceId: "01",
-    imageRef: { registry: "r", repository: "i", digest: "sha256:0" },
-    privateIp: "fdaa::1",
-    createdAt: 0,
-    updatedAt: 0,
-    config,
-    secrets: {},
-    cordoned: false,
-    events: [],
-    versions: [],
-    restarts,
-  };
-}

@@ -3,8 +3,17 @@ import { Ajv } from "ajv";
 import { z } from "zod";
 import type { Answer } from "./fly.ts";
 
+interface LiveDiffers {
+  undeclaredBodies: string[];
+  undeclaredErrors: number[];
+  undeclaredKeys: Record<string, Record<string, unknown>>;
+  nullable: string[];
+  wrappedLeases: string[];
+  openEnum: string;
+}
+
 /** Where live Fly is known to differ from its own spec (contracts/fly-machines-api §12.3 and §13). */
-const liveDiffers = {
+const liveDiffers: LiveDiffers = {
   /** Declared without a body, though live answers have one. */
   undeclaredBodies: [
     "POST /apps 201",
@@ -31,7 +40,7 @@ const liveDiffers = {
       Nearest: { type: "string" },
       Regions: { type: "array", items: { $ref: "fly#/components/schemas/main.regionRow" } },
     },
-  } as Record<string, Record<string, unknown>>,
+  },
   /** Declared as plain types; live sends null. */
   nullable: ["Volume.attached_machine_id", "Volume.attached_alloc_id", "MachineEvent.request"],
   /** Declared flat; live wraps it into `{status, data}`. */
