@@ -1,20 +1,31 @@
+import { createHash } from "node:crypto";
 import { createServer } from "node:net";
 
 /**
- * Hands out blocks of two neighbouring loopback ports that are free as far as binding them can tell. Three blocks
- * are tried, since another program may take one in between.
+ * Below what systems hand out by themselves (Linux from 32768, macOS and Windows from 49152): a machine's second port is
+ * bound by its program only seconds after the block was found free.
+ */
+const portMin = 20_000;
+const portMax = 31_999;
+const blocks = (portMax - portMin + 1) / 2;
+const blocksTriedMax = 200;
+
+/**
+ * Hands out blocks of two neighbouring loopback ports that are free as far as binding them can tell. A machine gets the same
+ * block each time, as long as nobody else has it: a real one keeps its ports too, and what it wrote down of them stays true.
  */
 export class PortBlocks {
   /** First ports of the blocks that machines of ours have. */
   readonly #held = new Set<number>();
 
   /** The first port of a block, held until `release`. */
-  async acquire(): Promise<number> {
-    for (let attempt = 1; attempt <= blocksTriedMax; attempt += 1) {
-      const first = await freePort(0);
-      if (first === undefined || this.#overlaps(first)) continue;
+  async acquire(machineId: string): Promise<number> {
+    const preferred = createHash("sha256").update(machineId).digest().readUInt32BE(0) % blocks;
+    for (let attempt = 0; attempt < blocksTriedMax; attempt += 1) {
+      const first = portMin + 2 * ((preferred + attempt) % blocks);
+      if (this.#held.has(first)) continue;
       this.#held.add(first);
-      if ((await freePort(first + 1)) !== undefined) return first;
+      if ((await isFree(first)) && (await isFree(first + 1))) return first;
       this.#held.delete(first);
     }
     throw new Error(`No two neighbouring free ports were found in ${blocksTriedMax} tries.`);
@@ -23,25 +34,18 @@ export class PortBlocks {
   release(first: number): void {
     this.#held.delete(first);
   }
-
-  #overlaps(first: number): boolean {
-    return [first - 1, first, first + 1].some((port) => this.#held.has(port)) || first + 1 > 65_535;
-  }
 }
 
-const blocksTriedMax = 3;
-
-/** The port that was bound for a moment (any if 0); undefined if it is taken. Other errors are thrown as they are. */
-function freePort(port: number): Promise<number | undefined> {
+/** Whether the port could be bound for a moment. Errors that do not mean that it is taken are thrown as they are. */
+function isFree(port: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "EADDRINUSE" || error.code === "EACCES") resolve(undefined);
+      if (error.code === "EADDRINUSE" || error.code === "EACCES") resolve(false);
       else reject(error);
     });
     probe.listen({ port, host: "127.0.0.1", exclusive: true }, () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === "object" ? address?.port : undefined));
+      probe.close(() => resolve(true));
     });
   });
 }

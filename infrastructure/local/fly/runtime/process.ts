@@ -45,7 +45,7 @@ export function processRuntime(options: { dataDirectory: string; image: ProcessI
           ? join(directory, "home")
           : disks.path({ kind: "volume", id: spec.volumeId });
       await mkdir(home, { recursive: true, mode: 0o700 });
-      const port = await ports.acquire();
+      const port = await ports.acquire(spec.machineId);
       const env = {
         ...inherited(),
         ...options.image.env,
