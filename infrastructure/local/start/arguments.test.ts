@@ -3,7 +3,13 @@ import { readArguments, WORKER_PORT } from "./arguments.ts";
 
 describe("the command line of start", () => {
   it("starts on the default port when nothing is said", () => {
-    expect(readArguments([])).toEqual({ kind: "start", fresh: false, verbose: false, port: WORKER_PORT });
+    expect(readArguments([])).toEqual({
+      kind: "start",
+      fresh: false,
+      verbose: false,
+      port: WORKER_PORT,
+      worker: true,
+    });
   });
 
   it("takes a port, a fresh beginning and a full log", () => {
@@ -12,8 +18,13 @@ describe("the command line of start", () => {
       fresh: true,
       verbose: true,
       port: 9000,
+      worker: true,
     });
     expect(readArguments(["--port=9000"])).toMatchObject({ port: 9000 });
+  });
+
+  it("leaves the Worker out when asked to", () => {
+    expect(readArguments(["--no-worker"])).toMatchObject({ kind: "start", worker: false });
   });
 
   it.each([["--help"], ["-h"]])("explains itself with %s", (flag) => {

@@ -1,7 +1,14 @@
 import { parseArgs } from "node:util";
 
 export type Arguments =
-  | { readonly kind: "start"; readonly fresh: boolean; readonly verbose: boolean; readonly port: number }
+  | {
+      readonly kind: "start";
+      readonly fresh: boolean;
+      readonly verbose: boolean;
+      readonly port: number;
+      /** False: all but the Worker, for `pnpm dev` to run that. */
+      readonly worker: boolean;
+    }
   | { readonly kind: "help" }
   | { readonly kind: "invalid"; readonly problem: string };
 
@@ -15,6 +22,7 @@ Runs all of KiloClaw on this computer: Postgres, a Fly, the Worker, and one demo
 Options:
   --port N    the Worker's port (default ${WORKER_PORT})
   --fresh     begin anew: delete the local database, machines and secrets first, without asking
+  --no-worker run all but the Worker and the demo user, for a Worker of your own: pnpm dev
   --verbose   show everything that is logged, not only warnings and errors
   --help      show this
 
@@ -35,16 +43,18 @@ export function readArguments(argv: readonly string[]): Arguments {
         port: { type: "string" },
         fresh: { type: "boolean", default: false },
         verbose: { type: "boolean", default: false },
+        worker: { type: "boolean", default: true },
         help: { type: "boolean", short: "h", default: false },
       },
       strict: true,
+      allowNegative: true,
       allowPositionals: false,
     });
     if (values.help) return { kind: "help" };
     const port = values.port === undefined ? WORKER_PORT : portOf(values.port);
     if (port === null)
       return { kind: "invalid", problem: `--port takes a number from 1 to 65535, not '${values.port}'.` };
-    return { kind: "start", fresh: values.fresh, verbose: values.verbose, port };
+    return { kind: "start", fresh: values.fresh, verbose: values.verbose, port, worker: values.worker };
   } catch (error) {
     // The parser explains at length how to pass a positional argument; its first sentence says what is wrong.
     const problem = error instanceof Error ? (error.message.split(". ")[0] ?? error.message) : String(error);

@@ -18,6 +18,18 @@ export function banner(
   ]);
 }
 
+/** The same without the Worker: how to run one beside this. */
+export function servicesBanner(terminal: Terminal, envFile: string): string[] {
+  const { style } = terminal;
+  return box(terminal, [
+    style("bold", "All but the Worker is ready."),
+    "",
+    `Run it    ${style(["bold", "cyan"], `pnpm dev --env-file ${envFile}`)}`,
+    "",
+    style("dim", "Ctrl-C stops everything and keeps your data."),
+  ]);
+}
+
 function box(terminal: Terminal, lines: string[]): string[] {
   const width = Math.max(...lines.map(widthOf));
   const edge = (text: string) => terminal.style("green", text);

@@ -9,10 +9,27 @@ import { startFly } from "./fly.ts";
 import { createPlatform } from "./platform.ts";
 import type { Provision } from "./platform.ts";
 import type { Ready } from "./ready-file.ts";
+import { writeDevEnv } from "./dev-env.ts";
 import { workerBindings } from "./worker-bindings.ts";
 
 /** How long the shown access code can be redeemed. */
 const ACCESS_CODE_HOURS = 8;
+
+/**
+ * Starts all but the Worker, and writes down what a Worker that is run by hand needs to know of it.
+ *
+ * @returns the file for `wrangler dev --env-file`, and the URL of the model server if it runs
+ */
+export async function bringUpServices(context: Context): Promise<{ envFile: string }> {
+  const { parts, step, paths } = context;
+  const [{ workerUrl }, fly, { envVars }] = await Promise.all([
+    step("Postgres", () => parts.start("Postgres", () => startDatabase(context))),
+    startFly({ ...context, paths: { ...paths, fly: paths.flyOfDev } }),
+    startModel(context),
+  ]);
+  await writeDevEnv(paths.devEnv, workerBindings(context, fly), { databaseUrl: workerUrl, envVars });
+  return { envFile: paths.devEnv };
+}
 
 /**
  * Starts all parts, side by side as far as one does not need another, and then does what the Next.js app would do for one

@@ -11,6 +11,10 @@ export interface LocalPaths {
   readonly ready: string;
   readonly postgres: string;
   readonly fly: string;
+  /** The Fly of a Worker that is run by hand: its object's storage is another one, and knows nothing of the machines in `fly`. */
+  readonly flyOfDev: string;
+  /** Variables and secrets for such a Worker. */
+  readonly devEnv: string;
   readonly worker: string;
   readonly controller: string;
 }
@@ -29,6 +33,8 @@ export function localPaths(dir: string | undefined): LocalPaths {
     ready: join(root, "ready.json"),
     postgres: join(root, "postgres"),
     fly: join(root, "fly"),
+    flyOfDev: join(root, "fly-dev"),
+    devEnv: join(root, "dev.env"),
     worker: join(root, "worker"),
     controller: join(root, "controller.mjs"),
   };
@@ -36,5 +42,14 @@ export function localPaths(dir: string | undefined): LocalPaths {
 
 /** What `--fresh` deletes: the database, the machines with their volumes, the Worker's storage, and the secrets they share. */
 export function statePaths(paths: LocalPaths): string[] {
-  return [paths.postgres, paths.fly, paths.worker, paths.secrets, paths.ready, paths.controller];
+  return [
+    paths.postgres,
+    paths.fly,
+    paths.flyOfDev,
+    paths.devEnv,
+    paths.worker,
+    paths.secrets,
+    paths.ready,
+    paths.controller,
+  ];
 }

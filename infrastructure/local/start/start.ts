@@ -2,8 +2,8 @@ import { rm } from "node:fs/promises";
 import { styleText } from "node:util";
 import { assertPortFree, PortTakenError } from "../ports.ts";
 import type { Arguments } from "./arguments.ts";
-import { banner } from "./banner.ts";
-import { bringUp } from "./bring-up.ts";
+import { banner, servicesBanner } from "./banner.ts";
+import { bringUp, bringUpServices } from "./bring-up.ts";
 import { HOST } from "./context.ts";
 import { createEnding } from "./ending.ts";
 import { readEnvironment } from "./environment.ts";
@@ -54,7 +54,7 @@ export async function start(args: StartArguments): Promise<void> {
     const paths = localPaths(environment.KILOCLAW_LOCAL_DIR);
     const lock = await takeLock(paths.lock);
     ending.add(lock.release);
-    await assertPortFree(HOST, args.port);
+    if (args.worker) await assertPortFree(HOST, args.port);
     if (args.fresh) {
       await Promise.all(statePaths(paths).map((path) => rm(path, { recursive: true, force: true })));
     }
@@ -76,7 +76,7 @@ export async function start(args: StartArguments): Promise<void> {
       terminal.print(terminal.style("dim", `Stopping. The logs are in ${paths.logs}.`));
     });
 
-    const { ready, codeExpiresAt } = await bringUp({
+    const context = {
       environment,
       secrets: await loadSecrets(paths.secrets),
       paths,
@@ -85,7 +85,14 @@ export async function start(args: StartArguments): Promise<void> {
       step: createSteps(terminal),
       workerPort: args.port,
       stopping: stopping.signal,
-    });
+    };
+    if (!args.worker) {
+      const { envFile } = await bringUpServices(context);
+      if (ending.hasBegun()) return;
+      for (const line of servicesBanner(terminal, envFile)) terminal.print(line);
+      return;
+    }
+    const { ready, codeExpiresAt } = await bringUp(context);
     if (ending.hasBegun()) return;
     await writeReadyFile(paths.ready, ready);
     for (const line of banner(terminal, { ...ready, until: codeExpiresAt })) terminal.print(line);
