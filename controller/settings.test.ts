@@ -49,7 +49,7 @@ describe("the settings", () => {
       readSettings({ ...MACHINE_ENV, KILOCODE_API_KEY: "k", ...extra });
     expect(read({})).toMatchObject({
       settings: {
-        model: { baseUrl: "https://api.kilo.ai/api/openrouter", id: "anthropic/claude-sonnet-4.5" },
+        model: { baseUrl: "https://api.kilo.ai/api/gateway", id: "kilo-auto/balanced" },
       },
     });
     expect(

@@ -39,8 +39,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const DEFAULT_PORT = 18_789;
 /** Fly sends SIGKILL 30 s after SIGTERM at the latest (`kill_timeout`); the rest is for the kill and the exit. */
 const DEFAULT_STOP_TIMEOUT_MS = 20_000;
-const KILO_BASE_URL = "https://api.kilo.ai/api/openrouter";
-const KILO_DEFAULT_MODEL = "anthropic/claude-sonnet-4.5";
+const KILO_BASE_URL = "https://api.kilo.ai/api/gateway";
+const KILO_DEFAULT_MODEL = "kilo-auto/balanced";
 const ORIGINS_MAX = 16;
 
 const portSchema = z.coerce.number().int().min(1).max(65_534);
