@@ -44,6 +44,7 @@ export function accessCodePage(options: {
         A code works once and for a short time. You get a new one where you started your assistant.
       </p>
     `,
+    message === "unavailable" ? { "retry-after": "5" } : {},
   );
 }
 
