@@ -38,6 +38,7 @@ export default defineConfig({
             "infrastructure/**/*.test.ts",
             "supabase/**/*.test.ts",
             "test/simulation/**/*.test.ts",
+            "test/failures/**/*.test.ts",
           ],
           exclude: ["**/node_modules/**"],
           environment: "node",
