@@ -1,0 +1,225 @@
+import { describe, expect, it } from "vitest";
+import { applyDecision, applyOutcome, beginStep, noteSeen, type Outcome } from "./outcome.ts";
+import { type InstanceState, withIntent } from "./state.ts";
+import type { Decision, Step } from "./step.ts";
+import { freeVolume, knownMachine, knownVolume, machineIn, NOW, record, saw } from "./testing/records.ts";
+
+const SECOND_MS = 1_000;
+const HOUR_MS = 3_600_000;
+
+const createMachine: Step = { kind: "create_machine", name: "dXNlci0x", region: "ams", volumeId: "vol_1" };
+const createVolume: Step = { kind: "create_volume", name: "kc_volume", region: "ams" };
+const startMachine: Step = { kind: "start_machine", id: "m1" };
+const refused: Outcome = { kind: "failed", code: "fly_busy", message: "busy", retryAfterMs: null };
+
+/** The record after a step that was begun on it. */
+function after(state: InstanceState, step: Step, outcome: Outcome, now = NOW): InstanceState {
+  const next = applyOutcome(beginStep(state, step, now), step, outcome, now);
+  if (next === null) throw new Error("the record is gone");
+  return next;
+}
+
+describe("the pause after a failed step", () => {
+  const pausesOf = (count: number, outcome: Outcome): number[] => {
+    let state = record();
+    return Array.from({ length: count }, () => {
+      state = after(state, startMachine, outcome);
+      return ((state.retryAt ?? 0) - NOW) / SECOND_MS;
+    });
+  };
+
+  it("doubles from a second to a minute, and no further", () => {
+    expect(pausesOf(9, refused)).toEqual([1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    expect(pausesOf(2_000, refused).at(-1)).toBe(60);
+  });
+
+  it("is as long as Fly asks for, but not longer than a minute", () => {
+    expect(pausesOf(1, { ...refused, retryAfterMs: 30 * SECOND_MS })).toEqual([30]);
+    expect(pausesOf(1, { ...refused, retryAfterMs: 24 * HOUR_MS })).toEqual([60]);
+    expect(pausesOf(4, { ...refused, retryAfterMs: 3 * SECOND_MS })).toEqual([3, 3, 4, 8]);
+  });
+
+  it("grows alike for an outcome that nobody knows", () => {
+    expect(pausesOf(3, { kind: "outcome_unknown", message: "silence" })).toEqual([1, 2, 4]);
+  });
+
+  it("begins anew after a step that succeeded, and for a new wish", () => {
+    const failedTwice = after(after(record(), startMachine, refused), startMachine, refused);
+    expect(after(failedTwice, startMachine, { kind: "done" })).toMatchObject({ failures: 0, retryAt: null });
+    expect(withIntent(failedTwice, "running", NOW)).toMatchObject({
+      failures: 0,
+      retryAt: null,
+      lastError: null,
+    });
+  });
+
+  it("is told with the error, which keeps the instant at which it was first seen", () => {
+    const once = after(record(), startMachine, refused);
+    const twice = after(once, startMachine, refused, NOW + 5_000);
+    expect(twice.lastError).toEqual({
+      code: "fly_busy",
+      message: "busy",
+      at: NOW,
+      nextTryAt: NOW + 5_000 + 2 * SECOND_MS,
+    });
+    const other = after(twice, startMachine, { ...refused, message: "leased" }, NOW + 9_000);
+    expect(other.lastError?.at).toBe(NOW + 9_000);
+  });
+});
+
+describe("a create", () => {
+  it("stands open from before it is sent", () => {
+    expect(beginStep(record(), createMachine, NOW)).toMatchObject({
+      creating: { kind: "machine", name: "dXNlci0x", since: NOW },
+      bringUps: [NOW],
+    });
+  });
+
+  it("is closed by its id", () => {
+    expect(after(record(), createMachine, { kind: "machine_created", id: "m7" })).toMatchObject({
+      machine: { id: "m7", createdAt: NOW, seen: false },
+      creating: null,
+    });
+    expect(after(record(), createVolume, { kind: "volume_created", id: "v7", region: "fra" })).toMatchObject({
+      volume: { id: "v7", region: "fra", createdAt: NOW, seen: false },
+      creating: null,
+    });
+  });
+
+  it("takes over the machine that has the name already, to look at it next", () => {
+    const failedBefore = { ...record(), failures: 3, retryAt: NOW };
+    expect(after(failedBefore, createMachine, { kind: "name_taken", machineId: "m9" })).toMatchObject({
+      machine: { id: "m9", seen: false },
+      creating: null,
+      failures: 0,
+      retryAt: null,
+    });
+  });
+
+  it("that Fly refused leaves nothing open", () => {
+    expect(after(record(), createMachine, refused)).toMatchObject({ machine: null, creating: null });
+  });
+
+  it("whose answer was lost stays open", () => {
+    const lost = after(record(), createVolume, { kind: "outcome_unknown", message: "silence" });
+    expect(lost).toMatchObject({
+      volume: null,
+      creating: { kind: "volume", name: "kc_volume" },
+      lastError: { code: "fly_unreachable" },
+    });
+  });
+
+  it("without room in a region tries the next one, and comes back to the first", () => {
+    const full: Outcome = { kind: "no_capacity", message: "no room" };
+    const once = after(record(), createVolume, full);
+    expect([once.regions, once.creating, once.lastError?.code]).toEqual([
+      ["fra", "ams"],
+      null,
+      "no_capacity",
+    ]);
+    expect(after(once, createVolume, full).regions).toEqual(["ams", "fra"]);
+  });
+});
+
+describe("an outcome that comes after a newer wish", () => {
+  const wishedMeanwhile = (step: Step) =>
+    withIntent(beginStep(record({ intent: "running" }), step, NOW), "destroyed", NOW);
+
+  it("leaves the wish, and marks what was made for deletion", () => {
+    const machine = applyOutcome(
+      wishedMeanwhile(createMachine),
+      createMachine,
+      { kind: "machine_created", id: "m7" },
+      NOW,
+    );
+    expect(machine).toMatchObject({
+      intent: "destroyed",
+      status: "destroying",
+      pendingDestroyMachineId: "m7",
+      creating: null,
+    });
+    const volume = applyOutcome(
+      wishedMeanwhile(createVolume),
+      createVolume,
+      { kind: "volume_created", id: "v7", region: "ams" },
+      NOW,
+    );
+    expect(volume).toMatchObject({ intent: "destroyed", pendingDestroyVolumeId: "v7" });
+  });
+
+  it("does not close the open create of another kind", () => {
+    const creating = { kind: "volume", name: "kc_volume", since: NOW } as const;
+    const next = applyOutcome(
+      record({ creating }),
+      { kind: "adopt_machine", id: "m1" },
+      { kind: "done" },
+      NOW,
+    );
+    expect(next).toMatchObject({ machine: { id: "m1" }, creating });
+  });
+});
+
+it("leaves no record after the last deletion", () => {
+  expect(applyOutcome(record(), { kind: "erase" }, { kind: "done" }, NOW)).toBeNull();
+});
+
+it("forgets the id of a machine that is gone, and keeps that of one that is down", () => {
+  const mark = { kind: "mark_down", code: "machine_gone", message: "gone" } as const;
+  const state = record({ machine: knownMachine });
+  expect(after(state, { ...mark, forgetId: true }, { kind: "done" }).machine).toBeNull();
+  expect(after(state, { ...mark, forgetId: false }, { kind: "done" }).machine).toEqual(knownMachine);
+});
+
+it("counts bring-ups of the last hour, and no older ones", () => {
+  const state = record({ bringUps: [NOW - HOUR_MS - 1, NOW - HOUR_MS + 1] });
+  expect(beginStep(state, startMachine, NOW).bringUps).toEqual([NOW - HOUR_MS + 1, NOW]);
+  expect(beginStep(state, { kind: "stop_machine", id: "m1" }, NOW).bringUps).toEqual(state.bringUps);
+});
+
+describe("what a decision tells", () => {
+  const settled = (status: "running" | "stopped"): Decision => ({
+    kind: "settled",
+    status,
+    reason: "",
+    problem: null,
+  });
+
+  it("dates the changes of the status, and only those", () => {
+    const running = applyDecision(record({ status: "starting" }), settled("running"), NOW + 1);
+    expect(running).toMatchObject({ status: "running", statusSince: NOW + 1, lastStartedAt: NOW + 1 });
+    expect(applyDecision(running, settled("running"), NOW + 9)).toEqual(running);
+    expect(applyDecision(running, settled("stopped"), NOW + 5)).toMatchObject({ lastStoppedAt: NOW + 5 });
+  });
+
+  it("takes an error back when there is none any more", () => {
+    const lastError = { code: "fly_busy", message: "busy", at: NOW, nextTryAt: null } as const;
+    expect(applyDecision(record({ lastError }), settled("running"), NOW).lastError).toBeNull();
+  });
+
+  it("counts a look that failed like a step that failed", () => {
+    const blind: Decision = {
+      kind: "wait",
+      on: "time",
+      until: NOW,
+      reason: "",
+      status: "starting",
+      problem: { code: "fly_unreachable", message: "silence" },
+      failed: true,
+    };
+    const once = applyDecision(record(), blind, NOW);
+    expect(once).toMatchObject({ failures: 1, retryAt: NOW + SECOND_MS });
+    expect(applyDecision(once, blind, NOW)).toMatchObject({ failures: 2, retryAt: NOW + 2 * SECOND_MS });
+  });
+});
+
+it("notes that a fresh resource was seen, and changes nothing else", () => {
+  const machine = { ...knownMachine, seen: false };
+  const volume = { ...knownVolume, seen: false };
+  const state = record({ machine, volume });
+  expect(noteSeen(state, saw({ kind: "absent" }, { kind: "absent" }))).toEqual(state);
+  expect(noteSeen(state, saw(machineIn("up")))).toEqual({ ...state, machine: { ...machine, seen: true } });
+  expect(noteSeen(state, saw({ kind: "absent" }, freeVolume))).toEqual({
+    ...state,
+    volume: { ...volume, seen: true },
+  });
+});
