@@ -1,9 +1,13 @@
+import { existsSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { join } from "node:path";
+import { Readable } from "node:stream";
 import { WebSocketServer } from "ws";
 
 /**
  * What runs in a machine of the tests: it stands where controller and gateway would, speaks their wire, and behaves as
- * its variable STAND_IN says. Everything it is asked for comes back as what it received.
+ * its variable STAND_IN says: `ready`, `degraded`, `exits` at once, or `starting` until there is a file `ready` on its
+ * volume. Everything it is asked for comes back as what it received.
  */
 const behaviour = process.env["STAND_IN"] ?? "ready";
 const proxyToken = process.env["KILOCLAW_PROXY_TOKEN"] ?? "";
@@ -11,13 +15,24 @@ const proxyToken = process.env["KILOCLAW_PROXY_TOKEN"] ?? "";
 if (behaviour === "exits") process.exit(3);
 
 const server = createServer((request, response) => {
-  const { pathname } = new URL(request.url ?? "/", "http://machine");
+  const { pathname, searchParams } = new URL(request.url ?? "/", "http://machine");
   if (pathname === "/_kilo/health") return answerHealth(response);
   if (request.headers["x-kiloclaw-proxy-token"] !== proxyToken) {
     response.writeHead(401).end("no proxy token");
     return;
   }
+  track(request, response);
   switch (pathname) {
+    case "/zeros":
+      response.writeHead(200, { "content-type": "application/octet-stream" });
+      Readable.from(zeros(Number(searchParams.get("bytes")))).pipe(response);
+      return;
+    case "/open":
+      response.writeHead(200, { "content-type": "application/json" });
+      response.end(JSON.stringify({ exchanges: open.size - 1, zerosSent }));
+      return;
+    case "/never":
+      return;
     case "/headers-back":
       response.writeHead(
         200,
@@ -55,9 +70,28 @@ const server = createServer((request, response) => {
 });
 
 const pending = new Set<ServerResponse>();
+/** Exchanges whose answer is not at its end and whose client is still there. */
+const open = new Set<ServerResponse>();
+let zerosSent = 0;
+
+function track(request: IncomingMessage, response: ServerResponse): void {
+  open.add(response);
+  request.on("error", () => response.destroy());
+  response.on("close", () => open.delete(response));
+}
+
+/** Made as they are asked for, so that what was sent tells what the reader took, but for the buffers between. */
+function* zeros(bytes: number): Generator<Buffer> {
+  const chunk = Buffer.alloc(64 * 1024);
+  for (let left = bytes; left > 0; left -= chunk.byteLength) {
+    zerosSent += Math.min(left, chunk.byteLength);
+    yield chunk.subarray(0, Math.min(left, chunk.byteLength));
+  }
+}
 
 function answerHealth(response: ServerResponse): void {
-  const state = behaviour === "degraded" || behaviour === "starting" ? behaviour : "ready";
+  const isStarting = behaviour === "starting" && !existsSync(join(process.env["HOME"] ?? "", "ready"));
+  const state = isStarting ? "starting" : behaviour === "degraded" ? "degraded" : "ready";
   response
     .writeHead(200, { "content-type": "application/json" })
     .end(JSON.stringify({ state, stage: "gateway" }));
@@ -71,7 +105,9 @@ function echo(request: IncomingMessage, response: ServerResponse): void {
   request.on("end", () => {
     const { method, url, headers } = request;
     response.writeHead(200, { "content-type": "application/json" });
-    response.end(JSON.stringify({ method, url, headers, bytes, env: Object.keys(process.env) }));
+    response.end(
+      JSON.stringify({ method, url, headers, bytes, env: Object.keys(process.env), pid: process.pid }),
+    );
   });
 }
 
