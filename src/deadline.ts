@@ -1,7 +1,3 @@
-export class DeadlineError extends Error {
-  override readonly name = "DeadlineError";
-}
-
 /**
  * Runs `work` with a signal that fires after `ms`, or when `outer` does. Unlike `AbortSignal.timeout` its timer ends with the
  * work: a timer that is left running keeps a Durable Object in memory, and on the bill, until it fires.
@@ -22,4 +18,15 @@ export async function withDeadline<T>(
     clearTimeout(timer);
     outer?.removeEventListener("abort", abort);
   }
+}
+
+/** Whether it was the deadline that ended the work. `fetch` rejects with a copy of the reason: same name, not same class. */
+export function isDeadline(cause: unknown): boolean {
+  return cause instanceof Error && cause.name === DEADLINE_NAME;
+}
+
+const DEADLINE_NAME = "DeadlineError";
+
+class DeadlineError extends Error {
+  override readonly name = DEADLINE_NAME;
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { DeadlineError, withDeadline } from "../deadline.ts";
+import { isDeadline, withDeadline } from "../deadline.ts";
 import { classifyFlyAnswer, type FlyError, noAnswer } from "./errors.ts";
 import {
   type FlyMachine,
@@ -181,6 +181,6 @@ function parseJson(text: string): unknown {
 }
 
 function describeFailure(cause: unknown, timeoutMs: number): string {
-  if (cause instanceof DeadlineError) return `Fly did not answer within ${timeoutMs / 1_000} s`;
+  if (isDeadline(cause)) return `Fly did not answer within ${timeoutMs / 1_000} s`;
   return "Fly could not be reached";
 }
