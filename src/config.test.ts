@@ -22,7 +22,9 @@ it.each([
   ["FLY_REGION", " , "],
   ["FLY_API_BASE_URL", "api.machines.dev"],
   ["FLY_IMAGE_DIGEST", "latest"],
+  ["FLY_PROXY_URL", "{app}.fly.dev"],
   ["OPENCLAW_ALLOWED_ORIGINS", "claw.kilo.ai"],
+  ["OPENCLAW_ALLOWED_ORIGINS", ","],
 ] as const)("names %s when it is %j, and not what it holds", (name, value) => {
   const result = read({ [name]: value });
   expect(result).toMatchObject({ kind: "misconfigured", problems: [expect.stringContaining(name)] });
@@ -35,6 +37,12 @@ it("takes the image by digest before its tag", () => {
     config: { machineDefaults: { image: `registry.fly.io/kiloclaw-test@${digest}` } },
   });
   expect(read({ FLY_IMAGE_TAG: "" })).toMatchObject({ kind: "misconfigured" });
+});
+
+it("takes the origin of an allowed address, since that is what browsers send", () => {
+  expect(read({ OPENCLAW_ALLOWED_ORIGINS: "https://claw.kilo.ai/, http://localhost:8787" })).toMatchObject({
+    config: { machineDefaults: { allowedOrigins: ["https://claw.kilo.ai", "http://localhost:8787"] } },
+  });
 });
 
 it("puts the app into the proxy's address", () => {

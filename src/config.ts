@@ -36,7 +36,10 @@ const environmentSchema = z.object({
   FLY_APP_NAME: z.string().min(1),
   FLY_REGION: commaList.pipe(z.array(z.string().regex(/^[a-z]{2,4}$/)).min(1)),
   FLY_API_BASE_URL: url.default("https://api.machines.dev"),
-  FLY_PROXY_URL: z.string().min(1).default("https://{app}.fly.dev"),
+  FLY_PROXY_URL: z
+    .string()
+    .refine((pattern) => URL.canParse(flyProxyUrl(pattern, "app")), "is not a URL")
+    .default("https://{app}.fly.dev"),
   FLY_REGISTRY_APP: z.string().min(1).optional(),
   FLY_IMAGE_TAG: z.string().min(1).optional(),
   FLY_IMAGE_DIGEST: z
@@ -46,7 +49,9 @@ const environmentSchema = z.object({
   NEXTAUTH_SECRET: secret,
   INTERNAL_API_SECRET: secret,
   GATEWAY_TOKEN_SECRET: secret,
-  OPENCLAW_ALLOWED_ORIGINS: commaList.pipe(z.array(url)).optional(),
+  OPENCLAW_ALLOWED_ORIGINS: commaList
+    .pipe(z.array(url.transform((text) => new URL(text).origin)).min(1))
+    .optional(),
 });
 
 export type Config = {

@@ -26,9 +26,15 @@ export function withoutSessionCookies(header: string | null): string | null {
   return kept.length === 0 ? null : kept.join("; ");
 }
 
-/** Whether a `Set-Cookie` value would set a cookie that is ours to set. */
-export function setsSessionCookie(setCookie: string): boolean {
-  return isSessionCookieName(nameOf(setCookie.split(";", 1)[0] ?? ""));
+/**
+ * A machine's `Set-Cookie` as the browser may have it: for this host only; null where it would set a cookie of ours. One
+ * without a name is dropped too: browsers send it as its bare value, and that may read `kiloclaw-auth=…`.
+ */
+export function foreignSetCookie(setCookie: string): string | null {
+  const [pair = "", ...attributes] = setCookie.split(";");
+  const name = pair.includes("=") ? nameOf(pair) : "";
+  if (name === "" || isSessionCookieName(name)) return null;
+  return [pair, ...attributes.filter((attribute) => !/^\s*domain\s*(?:=|$)/i.test(attribute))].join(";");
 }
 
 /** Browsers match the `__Host-` prefix in any case, so any case is ours. */

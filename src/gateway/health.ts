@@ -18,6 +18,7 @@ export async function askHealth({ proxyUrl, machineId }: MachineAddress): Promis
       const answer = await fetch(new URL("/_kilo/health", proxyUrl), {
         headers: { "fly-force-instance-id": machineId },
         redirect: "manual",
+        cache: "no-store",
         signal,
       });
       return { response: answer, body: await readBounded(answer) };

@@ -4,7 +4,7 @@ import { isControllerPath } from "../proxy/paths.ts";
 import { proxyRequest } from "../proxy/proxy.ts";
 import { refusalAnswer } from "./answers.ts";
 import { type AppEnv, instanceOf } from "./context.ts";
-import { hasOurOrigin, isUpgrade, wantsHtml } from "./negotiation.ts";
+import { hasOurOrigin, isSameOrigin, isUpgrade, wantsHtml } from "./negotiation.ts";
 import { notProvisionedPage, statusPage, unreachablePage } from "./pages.ts";
 import { problem } from "./problem.ts";
 
@@ -14,10 +14,10 @@ export async function gatewayRoute(c: Context<AppEnv>): Promise<Response> {
   if (isControllerPath(new URL(request.url).pathname)) {
     return problem("not_found", { detail: "There is no such page." });
   }
-  if (isUpgrade(request)) {
-    const refused = refuseUpgrade(c);
-    if (refused !== null) return refused;
-  }
+  const refused = isUpgrade(request) ? refuseUpgrade(c) : refuseForeignPage(c);
+  if (refused !== null) return refused;
+  const clean = withoutSteering(new URL(request.url));
+  if (clean !== null) return new Response(null, { status: 303, headers: { location: clean } });
   const proxied = await proxyRequest(request, instanceOf(c.env, c.get("userId")), c.get("config"));
   switch (proxied.kind) {
     case "answered":
@@ -43,6 +43,29 @@ function refuseUpgrade(c: Context<AppEnv>): Response | null {
   if (hasOurOrigin(request, c.get("config").machineDefaults.allowedOrigins)) return null;
   return problem("forbidden", { detail: "The socket was opened by a page of another origin." });
 }
+
+/** Behind the proxy are routes that act, and the machine takes every request of ours for the owner's. */
+function refuseForeignPage(c: Context<AppEnv>): Response | null {
+  const request = c.req.raw;
+  const acts = request.method !== "GET" && request.method !== "HEAD" && request.method !== "OPTIONS";
+  if (!acts || c.get("authenticatedBy") === "bearer") return null;
+  if (isSameOrigin(request, c.get("config").machineDefaults.allowedOrigins)) return null;
+  return problem("forbidden", { detail: "The request comes from a page of another origin." });
+}
+
+/**
+ * Path and query without what would tell the Control UI where to connect or as whom (CVE-2026-25253); null where there is
+ * nothing of the kind. The browser is sent there, so that the page that loads never sees it.
+ */
+function withoutSteering(url: URL): string | null {
+  const names = STEERING.filter((name) => url.searchParams.has(name));
+  if (names.length === 0) return null;
+  for (const name of names) url.searchParams.delete(name);
+  // A path that begins with two slashes would send the browser to another host.
+  return url.pathname.replace(/^[/\\]+/, "/") + url.search;
+}
+
+const STEERING = ["gatewayUrl", "token", "password"];
 
 function noRoute(
   request: Request,

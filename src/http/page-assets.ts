@@ -16,23 +16,31 @@ button[disabled] { opacity: .6; cursor: default; }
 `;
 
 /**
- * On a status page: starts the instance when asked to, and reloads once the status is another one. It asks every two
- * seconds, and less often the longer nothing changes.
+ * On a status page: starts the instance when asked to, and reloads once the status is another one. It asks every two seconds,
+ * and less often the longer nothing changes. Where the machine did not answer it reloads, after pauses that grow.
  */
 export const pageScript = `
 const main = document.querySelector("main[data-status]");
-if (main) {
-  const shown = main.dataset.status;
+const shown = main?.dataset.status;
+const read = () => Number(sessionStorage.getItem("kiloclaw-pause")) || 2000;
+if (shown === "unreachable" || shown === "unavailable") {
+  const pause = read();
+  sessionStorage.setItem("kiloclaw-pause", String(Math.min(pause * 1.5, 60000)));
+  setTimeout(() => location.reload(), pause);
+} else {
+  sessionStorage.removeItem("kiloclaw-pause");
+}
+if (main && shown !== "unreachable" && shown !== "unavailable") {
   let pause = 2000;
   const look = async () => {
     try {
       const response = await fetch("/api/kiloclaw/status", { headers: { accept: "application/json" } });
-      const { status } = await response.json();
-      if (response.status === 401 || (status && status !== shown)) return location.reload();
+      if (response.status === 401) return location.reload();
+      if (response.ok && (await response.json()).status !== shown) return location.reload();
+      pause = Math.min(pause * 1.05, 15000);
     } catch {
       pause = Math.min(pause * 1.5, 30000);
     }
-    pause = Math.min(pause * 1.05, 15000);
     setTimeout(look, pause);
   };
   setTimeout(look, pause);
@@ -40,9 +48,8 @@ if (main) {
   if (button) button.addEventListener("click", async () => {
     button.disabled = true;
     button.textContent = "Starting…";
-    const done = fetch("/api/kiloclaw/start", { method: "POST" });
     pause = 1000;
-    await done.catch(() => {});
+    await fetch("/api/kiloclaw/start", { method: "POST" }).catch(() => {});
     location.reload();
   });
 }

@@ -72,8 +72,10 @@ export function unavailablePage(): Promise<Response> {
     503,
     "Unavailable",
     html`
-      <h1>One moment</h1>
-      <p>Sign-ins can't be checked right now. Reload this page in a moment.</p>
+      <main data-status="unavailable">
+        <h1>One moment</h1>
+        <p>Sign-ins can't be checked right now. This page tries again by itself.</p>
+      </main>
     `,
     { "retry-after": "5" },
   );

@@ -179,6 +179,27 @@ describe("the proxy", () => {
     expect((await reader?.read())?.done).toBe(true);
   });
 
+  it("goes to no other host, however the path is written", async () => {
+    expect((await echo("//evil.example/x")).url).toBe("//evil.example/x");
+    expect((await echo("/\\evil.example/x")).url).toBe("//evil.example/x");
+  });
+
+  it("acts for a page of another origin on nothing", async () => {
+    const post = (headers: Record<string, string>) =>
+      request("/tools/invoke", { method: "POST", headers: { ...owner, ...headers } });
+    expect((await post({ origin: "https://evil.example" })).status).toBe(403);
+    expect((await post({ "sec-fetch-site": "same-site" })).status).toBe(403);
+    expect((await post({ origin: ORIGIN })).status).toBe(200);
+  });
+
+  it.each([
+    ["/chat?gatewayUrl=wss://evil.example&x=1", "/chat?x=1"],
+    ["//evil.example?token=abc", "/evil.example"],
+  ])("takes what would steer the page out of %s", async (path, location) => {
+    const answer = await request(path, { headers: owner });
+    expect([answer.status, answer.headers.get("location")]).toEqual([303, location]);
+  });
+
   it.each(["/_kilo/health", "/_KILO/env", "/%5fkilo/env", "//_kilo/env"])(
     "never lets %s out",
     async (path) => {

@@ -63,8 +63,12 @@ describe("to the browser", () => {
     headers.append("set-cookie", "kiloclaw-auth=evil; Path=/");
     headers.append("set-cookie", "theme=dark");
     headers.append("set-cookie", "__host-kiloclaw-auth=evil");
+    headers.append("set-cookie", "=kiloclaw-auth=evil");
+    headers.append("set-cookie", "kiloclaw-auth");
+    headers.append("set-cookie", "wide=1; Path=/; Domain=kilo.ai; Secure");
+    headers.append("strict-transport-security", "max-age=1");
     const passed = downstreamHeaders(new Response(null, { headers }));
-    expect(passed.getSetCookie()).toEqual(["theme=dark"]);
-    expect([...passed.keys()]).toEqual(["content-type", "set-cookie"]);
+    expect(passed.getSetCookie()).toEqual(["theme=dark", "wide=1; Path=/; Secure"]);
+    expect([...new Set(passed.keys())]).toEqual(["content-type", "set-cookie"]);
   });
 });

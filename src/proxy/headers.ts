@@ -1,4 +1,4 @@
-import { setsSessionCookie, withoutSessionCookies } from "../auth/cookies.ts";
+import { foreignSetCookie, withoutSessionCookies } from "../auth/cookies.ts";
 
 /** Hop-by-hop headers (RFC 9110 §7.6.1); what `Connection` names beside them is not honoured. */
 const HOP_BY_HOP = [
@@ -22,6 +22,9 @@ const CLAIMS: ReadonlySet<string> = new Set([
 const CLAIM_PREFIXES = ["fly-", "x-kiloclaw-", "x-openclaw-", "x-forwarded-", "cf-"];
 const CLAIM_PATTERN =
   /^x-(?:real|client|cluster-client|original-forwarded)-|^(?:x-)?remote-|^x-auth-|^x-internal-/;
+
+/** What a machine would say for the host that all tenants share. */
+const OF_THE_WHOLE_HOST = ["clear-site-data", "strict-transport-security", "public-key-pins"];
 
 export type UpstreamIdentity = { machineId: string; proxyToken: string; publicOrigin: string };
 
@@ -52,13 +55,11 @@ export function downstreamHeaders(response: Response): Headers {
   for (const name of response.headers.keys()) {
     if (name.startsWith("fly-") || name.startsWith("x-kiloclaw-")) headers.delete(name);
   }
-  headers.delete("clear-site-data");
-  const cookies = response.headers.getSetCookie();
-  if (cookies.some(setsSessionCookie)) {
-    headers.delete("set-cookie");
-    for (const cookie of cookies) {
-      if (!setsSessionCookie(cookie)) headers.append("set-cookie", cookie);
-    }
+  for (const name of OF_THE_WHOLE_HOST) headers.delete(name);
+  headers.delete("set-cookie");
+  for (const cookie of response.headers.getSetCookie()) {
+    const kept = foreignSetCookie(cookie);
+    if (kept !== null) headers.append("set-cookie", kept);
   }
   return headers;
 }

@@ -34,7 +34,7 @@ export async function proxyRequest(request: Request, instance: Instance, config:
 /** One request to the machine; null when nobody behind Fly's proxy answered it. */
 async function send(request: Request, route: Route, config: Config): Promise<Response | null> {
   const url = new URL(request.url);
-  const upstream = new URL(url.pathname + url.search, flyProxyUrl(config.fly.proxyUrlPattern, route.appName));
+  const upstream = upstreamUrl(flyProxyUrl(config.fly.proxyUrlPattern, route.appName), url);
   const { proxyToken } = await machineTokensOf(config.gatewayTokenSecret, route.sandboxId);
   const headers = upstreamHeaders(request, {
     machineId: route.machineId,
@@ -47,6 +47,8 @@ async function send(request: Request, route: Route, config: Config): Promise<Res
       headers,
       body: request.body,
       redirect: "manual",
+      // Tenants of one app share its host, and so would share what Cloudflare caches of it.
+      cache: "no-store",
       signal: request.signal,
     });
     if (isProxyFailure(response)) {
@@ -58,6 +60,17 @@ async function send(request: Request, route: Route, config: Config): Promise<Res
     // Refused, reset or aborted: there is no answer to pass on, and the cause is the network's.
     return null;
   }
+}
+
+/**
+ * The machine's URL for a request: path and query are set on Fly's address and never resolved against it, since a path that
+ * begins with two slashes would resolve to another host, and carry the machine's token there.
+ */
+export function upstreamUrl(base: string, { pathname, search }: URL): URL {
+  const upstream = new URL(base);
+  upstream.pathname = pathname;
+  upstream.search = search;
+  return upstream;
 }
 
 /**

@@ -11,6 +11,8 @@ declare module "vitest" {
     silentDatabaseUrl: string;
     /** No database: what listens there accepts connections and hangs up at once. */
     hangUpDatabaseUrl: string;
+    /** No API: whatever it is asked for, a page answers, with the status that the app's name says (`503`). */
+    htmlUrl: string;
     flyApiUrl: string;
     flyProxyUrl: string;
     /** All variables and secrets of the Worker; the tests see them in `env` too. */
