@@ -39,6 +39,7 @@ export type FlyClient = {
   /** Volumes of this name that are not on their way out. */
   findVolumes(app: string, name: string): Promise<FlyResult<FlyVolume[]>>;
   createVolume(app: string, request: VolumeRequest): Promise<FlyResult<FlyVolume>>;
+  /** A volume that is gone already is `not_found`. */
   deleteVolume(app: string, id: string): Promise<FlyResult<null>>;
 };
 
@@ -112,7 +113,7 @@ export function createFlyClient(options: FlyClientOptions): FlyClient {
         }),
       );
     },
-    getVolume: (app, id) => call("GET", volume(app, id), flyVolumeSchema),
+    getVolume: async (app, id) => missingIsNotFound(await call("GET", volume(app, id), flyVolumeSchema)),
     findVolumes: async (app, name) => {
       const all = await call("GET", volumes(app), z.array(flyVolumeSchema));
       if (!all.ok) return all;
@@ -120,8 +121,15 @@ export function createFlyClient(options: FlyClientOptions): FlyClient {
     },
     createVolume: (app, body) =>
       call("POST", volumes(app), flyVolumeSchema, { body, timeoutMs: PLACE_TIMEOUT_MS }),
-    deleteVolume: (app, id) => done(call("DELETE", volume(app, id), anySchema)),
+    deleteVolume: async (app, id) =>
+      missingIsNotFound(await done(call("DELETE", volume(app, id), anySchema))),
   };
+}
+
+/** The same words that tell a create that its volume is missing, tell a call about the volume that there is none. */
+function missingIsNotFound<T>(result: FlyResult<T>): FlyResult<T> {
+  if (result.ok || result.error.kind !== "volume_missing") return result;
+  return { ok: false, error: { ...result.error, kind: "not_found" } };
 }
 
 type CallOptions = { body?: unknown; timeoutMs?: number; signal?: AbortSignal };
