@@ -103,6 +103,7 @@ describe("against Fly", () => {
   it("tells what is not there, what is not allowed, and what is not yet", async () => {
     expect(kindOf(await fly.getMachine(APP, "00000000000000"))).toBe("not_found");
     expect(kindOf(await fly.getVolume(APP, "vol_none"))).toBe("not_found");
+    expect(kindOf(await fly.deleteVolume(APP, "vol_none"))).toBe("not_found");
     expect(kindOf(await fly.destroyMachine(APP, "00000000000000"))).toBe("not_found");
     expect(kindOf(await clientOf(inject("flyApiUrl"), "wrong").getMachine(APP, "m"))).toBe("unauthorized");
     await withMachine("fly-client-not-yet", async ({ machine }) => {

@@ -7,6 +7,7 @@ import type { TestProject } from "vitest/node";
 import { createLocalFly } from "../../infrastructure/local/fly/index.ts";
 import { startPostgres } from "../../infrastructure/local/postgres.ts";
 import type { WorkerBindings } from "../../src/testing/provided-context.ts";
+import { startHtmlServer } from "./html-server.ts";
 import { startMuteServers } from "./mute-servers.ts";
 
 const STAND_IN_MACHINE = fileURLToPath(new URL("./stand-in-machine.ts", import.meta.url));
@@ -25,6 +26,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
     cleanups.push(() => database.stop());
     const muteServers = await startMuteServers();
     cleanups.push(() => muteServers.close());
+    const htmlServer = await startHtmlServer();
+    cleanups.push(() => htmlServer.close());
     const bindings = workerBindings();
     // In every machine runs a stand-in for controller and gateway, which behaves as its variable STAND_IN says.
     const fly = await createLocalFly({
@@ -41,6 +44,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     project.provide("adminDatabaseUrl", database.adminUrl);
     project.provide("silentDatabaseUrl", muteServers.silentUrl);
     project.provide("hangUpDatabaseUrl", muteServers.hangUpUrl);
+    project.provide("htmlUrl", htmlServer.url);
     project.provide("flyApiUrl", fly.apiUrl);
     project.provide("flyProxyUrl", fly.proxyUrl);
     project.provide("workerBindings", {
