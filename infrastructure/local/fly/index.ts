@@ -91,7 +91,7 @@ export async function createLocalFly(options: LocalFlyOptions): Promise<LocalFly
         ? noRuntime()
         : processRuntime({ dataDirectory, image: options.runtime.image });
     const { store } = state;
-    await runtime.reclaim([...store.machines.values()].map(({ id }) => id));
+    await runtime.reclaim();
     const lifecycle = new Lifecycle({
       store,
       clock,

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { createInterface } from "node:readline";
 import { expect, it, onTestFinished } from "vitest";
@@ -92,7 +93,10 @@ it("says plainly that a port is taken, and lets go of the data directory", async
   await expect(startFly({ dataDir })).resolves.toBeDefined();
 });
 
-it("ends what a killed life of its own left running", async () => {
+it.each([
+  { what: "with its data kept", isDeleted: false, found: { state: "started" } },
+  { what: "with its data deleted since", isDeleted: true, found: { error: expect.any(String) } },
+])("ends what a killed life of its own left running, $what", async ({ isDeleted, found }) => {
   const dataDir = await freshDirectory();
   const killed = await startCli(dataDir);
   await killed.call("POST", "/apps", { app_name: "acme", org_slug: "kilo" });
@@ -106,10 +110,13 @@ it("ends what a killed life of its own left running", async () => {
   killed.child.kill("SIGKILL");
   await once(killed.child, "exit");
   expect(isRunning(pid)).toBe(true);
+  if (isDeleted) await rm(dataDir, { recursive: true, maxRetries: 3 });
 
   const after = await startProcessFly({ dataDir });
   await expect.poll(() => isRunning(pid)).toBe(false);
-  await waitFor(after, machine, "started");
+  await expect
+    .poll(async () => (await after.call("GET", `${machines}/${machine.id}`)).body)
+    .toMatchObject(found);
 });
 
 it("ends on SIGTERM in good time with all its machines", async () => {

@@ -9,6 +9,7 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
+import { dataMark } from "../fly/runtime/leftovers.ts";
 import { preferPort } from "../ports.ts";
 import { takeLock } from "./lock.ts";
 
@@ -117,6 +118,19 @@ describe("a start", () => {
     const { output } = await run(["--fresh", "--port", String(worker)], { DATABASE_URL: nowhere }).ended;
     expect(output).not.toContain("secrets.json");
     expect(await readFile(join(dir, "logs", "worker.log"), "utf8")).toContain("from before");
+  });
+
+  it("ends the machines of a start that was killed before it begins afresh", async () => {
+    const { name, value } = dataMark(join(dir, "fly"));
+    const machine = spawn(process.execPath, ["--eval", "setInterval(() => {}, 1_000_000)"], {
+      env: { [name]: value },
+      stdio: "ignore",
+    });
+    const exited = once(machine, "exit");
+    const nowhere = `postgres://user:password@127.0.0.1:${await preferPort("127.0.0.1", 0)}/nowhere`;
+    const worker = await preferPort("127.0.0.1", 0);
+    await run(["--fresh", "--port", String(worker)], { DATABASE_URL: nowhere }).ended;
+    expect(await exited).toEqual([null, "SIGKILL"]);
   });
 
   it.each(["data.unfinished", "data/postmaster.pid"])(

@@ -1,5 +1,6 @@
 import { rm } from "node:fs/promises";
 import { styleText } from "node:util";
+import { dataMark, killMarked } from "../fly/runtime/leftovers.ts";
 import { assertPortFree, PortTakenError } from "../ports.ts";
 import type { Arguments } from "./arguments.ts";
 import { banner, servicesBanner } from "./banner.ts";
@@ -56,6 +57,8 @@ export async function start(args: StartArguments): Promise<void> {
     ending.add(lock.release);
     if (args.worker) await assertPortFree(HOST, args.port);
     if (args.fresh) {
+      // A start that was killed left its machines running, and they would go on writing into what is deleted here.
+      await Promise.all([paths.fly, paths.flyOfDev].map((dir) => killMarked(dataMark(dir))));
       await Promise.all(statePaths(paths).map((path) => rm(path, { recursive: true, force: true })));
     }
     await removeReadyFile(paths.ready);

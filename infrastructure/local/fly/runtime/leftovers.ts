@@ -1,14 +1,35 @@
 import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
 import { readFile, readdir } from "node:fs/promises";
+import { resolve } from "node:path";
 import { promisify } from "node:util";
 
 /**
- * Kills every process that belongs to one of the machines. A virtual machine takes all of its processes with it; here
- * some may have left their group, so they are known by what they inherited: an environment variable of which
- * `isOurs` says so (given as `NAME=value`).
+ * What every process of a local Fly's machines inherits and no other has, as a variable of its environment. It is made from
+ * the data directory's name alone, so that they are found also when the directory and all that was known of them is deleted.
+ * A digest, because `ps` shows environments in a way that a blank in a path would break.
  */
-export async function killByEnvironment(isOurs: (assignment: string) => boolean): Promise<void> {
-  for (const pid of await pidsByEnvironment(isOurs)) {
+export function dataMark(dataDirectory: string): Mark {
+  const value = createHash("sha256").update(resolve(dataDirectory)).digest("hex").slice(0, 32);
+  return { name: "FLY_LOCAL_DATA", value };
+}
+
+/** The same for one machine. */
+export function machineMark(machineId: string): Mark {
+  return { name: "FLY_MACHINE_ID", value: machineId };
+}
+
+/**
+ * A program may give its children another HOME or TMPDIR, but has no reason to tell them that they run in another machine.
+ */
+export interface Mark {
+  readonly name: `FLY_${string}`;
+  readonly value: string;
+}
+
+/** Kills every process that bears the mark, also those that have left their group. */
+export async function killMarked(mark: Mark): Promise<void> {
+  for (const pid of await pidsMarked(`${mark.name}=${mark.value}`)) {
     try {
       process.kill(pid, "SIGKILL");
     } catch (error) {
@@ -18,17 +39,17 @@ export async function killByEnvironment(isOurs: (assignment: string) => boolean)
   }
 }
 
-function pidsByEnvironment(isOurs: (assignment: string) => boolean): Promise<number[]> {
-  return process.platform === "linux" ? pidsFromProc(isOurs) : pidsFromPs(isOurs);
+function pidsMarked(assignment: string): Promise<number[]> {
+  return process.platform === "linux" ? pidsFromProc(assignment) : pidsFromPs(assignment);
 }
 
-async function pidsFromProc(isOurs: (assignment: string) => boolean): Promise<number[]> {
+async function pidsFromProc(assignment: string): Promise<number[]> {
   const names = (await readdir("/proc")).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
   const found = await Promise.all(
     names.map(async (name) => {
       try {
         const environment = await readFile(`/proc/${name}/environ`, "utf8");
-        return environment.split("\0").some(isOurs) ? [Number(name)] : [];
+        return environment.split("\0").includes(assignment) ? [Number(name)] : [];
       } catch {
         // Gone, or another user's: not ours either way.
         return [];
@@ -38,14 +59,14 @@ async function pidsFromProc(isOurs: (assignment: string) => boolean): Promise<nu
   return found.flat();
 }
 
-/** `ps -E` shows the environment after the command on macOS. A value with a space in it is not recognised. */
-async function pidsFromPs(isOurs: (assignment: string) => boolean): Promise<number[]> {
+/** `ps -E` shows the environment after the command on macOS. */
+async function pidsFromPs(assignment: string): Promise<number[]> {
   const { stdout } = await promisify(execFile)("ps", ["-axwwE", "-o", "pid=,command="], {
     maxBuffer: 64 * 1024 * 1024,
   });
   return stdout
     .split("\n")
-    .filter((line) => line.split(/\s+/).some(isOurs))
+    .filter((line) => line.split(/\s+/).includes(assignment))
     .map((line) => Number.parseInt(line, 10))
     .filter((pid) => pid > 0 && pid !== process.pid);
 }

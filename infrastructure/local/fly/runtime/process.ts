@@ -6,7 +6,7 @@ import { messageOf } from "../log.ts";
 import { directoryDisks } from "./disks.ts";
 import { execIn } from "./exec.ts";
 import { signalGroup } from "./group.ts";
-import { killByEnvironment } from "./leftovers.ts";
+import { dataMark, killMarked, machineMark } from "./leftovers.ts";
 import { readLines } from "./lines.ts";
 import { PortBlocks } from "./ports.ts";
 import type { Exit, MachineHandle, MachineSpec, Runtime } from "./runtime.ts";
@@ -25,15 +25,13 @@ export interface ProcessImage {
 export function processRuntime(options: { dataDirectory: string; image: ProcessImage }): Runtime {
   const disks = directoryDisks(options.dataDirectory);
   const ports = new PortBlocks();
+  const ours = dataMark(options.dataDirectory);
   const machineDirectory = (machineId: string): string => join(options.dataDirectory, "machines", machineId);
 
   return {
     runsProcesses: true,
     disks,
-    async reclaim(machineIds) {
-      const marks = new Set(machineIds.map(mark));
-      if (marks.size > 0) await killByEnvironment((assignment) => marks.has(assignment));
-    },
+    reclaim: () => killMarked(ours),
     async start(spec) {
       const directory = machineDirectory(spec.machineId);
       const temporary = join(directory, "tmp");
@@ -46,11 +44,13 @@ export function processRuntime(options: { dataDirectory: string; image: ProcessI
           : disks.path({ kind: "volume", id: spec.volumeId });
       await mkdir(home, { recursive: true, mode: 0o700 });
       const port = await ports.acquire(spec.machineId);
+      const mark = machineMark(spec.machineId);
       const env = {
         ...inherited(),
         ...options.image.env,
         ...spec.env,
-        FLY_MACHINE_ID: spec.machineId,
+        [ours.name]: ours.value,
+        [mark.name]: mark.value,
         HOME: home,
         TMPDIR: temporary,
         PORT: String(port),
@@ -63,7 +63,7 @@ export function processRuntime(options: { dataDirectory: string; image: ProcessI
           port,
           onExit: async () => {
             ports.release(port);
-            await killByEnvironment((assignment) => assignment === mark(spec.machineId));
+            await killMarked(mark);
           },
         });
       } catch (error) {
@@ -168,14 +168,6 @@ function commandOf(image: ProcessImage, init: MachineSpec["init"]): readonly str
   const entrypoint =
     init.entrypoint !== undefined && init.entrypoint.length > 0 ? init.entrypoint : image.command;
   return [...entrypoint, ...(init.cmd ?? [])];
-}
-
-/**
- * What every process of a machine inherits and no other has. A program may give its children another HOME or TMPDIR, but has
- * no reason to tell them that they run in another machine.
- */
-function mark(machineId: string): string {
-  return `FLY_MACHINE_ID=${machineId}`;
 }
 
 function inherited(): Record<string, string> {

@@ -7,8 +7,11 @@ import type { Log } from "../log.ts";
 export interface Runtime {
   /** False if a machine is nothing but its state: it then has no port, and outlives the local Fly's process. */
   readonly runsProcesses: boolean;
-  /** Ends what an earlier life of the local Fly, killed before it could clean up, left running of these machines. */
-  reclaim(machineIds: readonly string[]): Promise<void>;
+  /**
+   * Ends the machines that an earlier life of the local Fly, killed before it could clean up, left running: all that had
+   * this data directory, also when nothing is left in it.
+   */
+  reclaim(): Promise<void>;
   /** Starts a machine; resolves as soon as it runs, which is before it listens. Rejects if it cannot run. */
   start(spec: MachineSpec): Promise<MachineHandle>;
   /** Forgets all of a machine but its volume. */
