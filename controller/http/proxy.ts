@@ -1,8 +1,9 @@
-import { Agent, type IncomingMessage, type ServerResponse } from "node:http";
+import { Agent, type ClientRequest, type IncomingMessage, type ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { createProxyServer } from "httpxy";
 import { errorText, type Log } from "../log.ts";
+import { acceptAnswer } from "./answer.ts";
 import { cleanResponseHeaders, requestHeaders, type ProxyIdentity } from "./headers.ts";
 import { refuseUpgrade, sendProblem } from "./problem.ts";
 import { destroyAfterEnd } from "./sockets.ts";
@@ -11,6 +12,8 @@ import { destroyAfterEnd } from "./sockets.ts";
 const CONNECTIONS_MAX = 1024;
 /** The gateway answers an upgrade in milliseconds; one that hangs must not hold the browser for ever. */
 const UPGRADE_TIMEOUT_MS = 30_000;
+/** Interim answers (RFC 9110 §15.2) to one request, of which none is passed on; the gateway has no use for them. */
+const INTERIM_ANSWERS_MAX = 16;
 
 export interface GatewayProxy {
   web(request: IncomingMessage, response: ServerResponse): void;
@@ -36,16 +39,38 @@ export function createGatewayProxy(options: {
   const proxy = createProxyServer();
 
   proxy.on("proxyReqWs", (proxyRequest, _request, socket) => {
-    // These listeners stand before httpxy's own, which write the headers to the client.
-    proxyRequest.once("response", (answer) => cleanResponseHeaders(answer.headers, { upgrade: false }));
+    limitInterimAnswers(proxyRequest);
+    // These listeners stand before httpxy's own, which write status and headers to the client.
+    proxyRequest.once("response", (answer) => {
+      if (acceptAnswer(answer)) return;
+      reportUnusable(log, answer);
+      refuseUpgrade(socket, "upstream_failed");
+    });
     proxyRequest.once("upgrade", (answer) => {
       cleanResponseHeaders(answer.headers, { upgrade: true });
       switched.add(socket);
       destroyAfterEnd(socket);
     });
   });
+  proxy.on("proxyReq", (proxyRequest, _request, response) => {
+    limitInterimAnswers(proxyRequest);
+    // For a 101 that nobody asked for, Node emits no error and no response, and of itself only "close".
+    proxyRequest.once("upgrade", (answer, upstream) => {
+      upstream.destroy();
+      reportUnusable(log, answer);
+      sendProblem(response, "upstream_failed");
+    });
+    const onClose = (): void => {
+      if (!response.headersSent && !response.destroyed) sendProblem(response, "upstream_failed");
+    };
+    proxyRequest.once("close", onClose).once("response", () => proxyRequest.off("close", onClose));
+  });
   proxy.on("proxyRes", (answer, _request, response) => {
-    cleanResponseHeaders(answer.headers, { upgrade: false });
+    if (!acceptAnswer(answer)) {
+      reportUnusable(log, answer);
+      sendProblem(response, "upstream_failed");
+      return;
+    }
     // httpxy would promise to keep a connection alive that the client has asked to close.
     answer.headers.connection = response.shouldKeepAlive ? "keep-alive" : "close";
   });
@@ -87,4 +112,16 @@ export function createGatewayProxy(options: {
       agent.destroy();
     },
   };
+}
+
+function reportUnusable(log: Log, answer: IncomingMessage): void {
+  log("warn", "the gateway's answer is unusable", { status: answer.statusCode });
+}
+
+function limitInterimAnswers(proxyRequest: ClientRequest): void {
+  let count = 0;
+  proxyRequest.on("information", () => {
+    count += 1;
+    if (count > INTERIM_ANSWERS_MAX) proxyRequest.destroy(new Error("too many interim answers"));
+  });
 }
