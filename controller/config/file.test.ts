@@ -1,6 +1,8 @@
+import { execFile } from "node:child_process";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { updateConfigFile } from "./file.ts";
 import type { JsonObject } from "./json.ts";
@@ -68,6 +70,16 @@ it("sets a directory in the file's place aside", async () => {
   await mkdir(path, { recursive: true });
   expect(await update()).toMatchObject({ kind: "begun_anew", reason: "it is not a regular file" });
   expect(await content()).toEqual({ ours: true });
+});
+
+it("waits for nobody where FIFOs stand in its way", async () => {
+  await given("{}");
+  await promisify(execFile)("mkfifo", [`${path}.before-kiloclaw`]);
+  expect(await update()).toMatchObject({ kind: "written" });
+  expect(await readFile(`${path}.before-kiloclaw`, "utf8")).toBe("{}");
+  await rm(path);
+  await promisify(execFile)("mkfifo", [path]);
+  expect(await update()).toMatchObject({ kind: "begun_anew", reason: "it is not a regular file" });
 });
 
 it("leaves out keys that reach into prototypes, and names them", async () => {

@@ -1,19 +1,21 @@
 import { execFile } from "node:child_process";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { z } from "zod";
+import { readSmallFile, replaceFile } from "../files.ts";
 import { killGroup } from "./child.ts";
 
 const GONE_POLL_MS = 20;
 const GONE_TRIES_MAX = 250;
 
-const rememberedSchema = z.object({ pid: z.int().positive(), identity: z.string().min(1) });
+const NOTE_BYTES_MAX = 1_000;
+const PS_TIMEOUT_MS = 5_000;
 
 /** Notes which process is ours, for the controller that comes after us if we are killed. */
 export async function rememberProcess(file: string, pid: number): Promise<void> {
   const identity = await processIdentity(pid);
-  if (identity !== null) await writeFile(file, JSON.stringify({ pid, identity }), { mode: 0o600 });
+  if (identity !== null) await replaceFile(file, JSON.stringify({ pid, identity }));
 }
 
 /**
@@ -32,18 +34,30 @@ export async function killOrphan(file: string): Promise<number | null> {
   return remembered.pid;
 }
 
-type Remembered = z.infer<typeof rememberedSchema>;
+/**
+ * What the note says. It stands on the volume, where the gateway writes as well: to kill group 1 is to kill
+ * every process there is (kill(2) with -1), and our own group is no orphan, so neither is ever read from it.
+ */
+export const noteSchema = z.object({
+  pid: z
+    .int32()
+    .min(2)
+    .refine((pid) => pid !== process.pid),
+  identity: z.string().min(1),
+});
+type Note = z.infer<typeof noteSchema>;
 
-async function readRemembered(file: string): Promise<Remembered | null> {
+async function readRemembered(file: string): Promise<Note | null> {
   try {
-    return rememberedSchema.parse(JSON.parse(await readFile(file, "utf8")));
+    const note = await readSmallFile(file, { bytesMax: NOTE_BYTES_MAX, followLink: false });
+    return note.kind === "text" ? noteSchema.parse(JSON.parse(note.text)) : null;
   } catch {
-    // No note, or none that was written to its end: whatever holds the port is then reported as a stranger.
+    // None of our notes: whatever holds the port is then reported as a stranger.
     return null;
   }
 }
 
-async function isStill({ pid, identity }: Remembered): Promise<boolean> {
+async function isStill({ pid, identity }: Note): Promise<boolean> {
   return (await processIdentity(pid)) === identity;
 }
 
@@ -54,7 +68,9 @@ async function isStill({ pid, identity }: Remembered): Promise<boolean> {
 async function processIdentity(pid: number): Promise<string | null> {
   try {
     if (process.platform !== "linux") {
-      const { stdout } = await promisify(execFile)("ps", ["-o", "lstart=", "-p", String(pid)]);
+      const { stdout } = await promisify(execFile)("ps", ["-o", "lstart=", "-p", String(pid)], {
+        timeout: PS_TIMEOUT_MS,
+      });
       return stdout.trim() || null;
     }
     const [stat, boot] = await Promise.all([
