@@ -70,11 +70,15 @@ export function startChild(command: Command, onLine: LineListener): Child {
   };
 }
 
-/** Kills every process of a group; one that is empty already is what was wanted. */
+/**
+ * Kills every process of a group; one that is empty already is what was wanted. So is one of zombies, for which
+ * macOS answers EPERM instead of ESRCH.
+ */
 export function killGroup(pid: number): void {
   try {
     process.kill(-pid, "SIGKILL");
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+    const code = error instanceof Error && "code" in error ? error.code : null;
+    if (code !== "ESRCH" && code !== "EPERM") throw error;
   }
 }
