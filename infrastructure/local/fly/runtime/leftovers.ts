@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFile, readdir } from "node:fs/promises";
 import { resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
 /**
@@ -27,15 +28,31 @@ export interface Mark {
   readonly value: string;
 }
 
-/** Kills every process that bears the mark, also those that have left their group. */
+/**
+ * Kills every process that bears the mark, also those that have left their group, and those that they start meanwhile.
+ * Resolves when none is left; throws when some are there still after many passes.
+ */
 export async function killMarked(mark: Mark): Promise<void> {
-  for (const pid of await pidsMarked(`${mark.name}=${mark.value}`)) {
-    try {
-      process.kill(pid, "SIGKILL");
-    } catch (error) {
-      // It ended by itself in the meantime.
-      if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
-    }
+  let pids: number[] = [];
+  for (let pass = 0; pass < passesMax; pass += 1) {
+    if (pass > 0) await sleep(passEveryMs);
+    pids = await pidsMarked(`${mark.name}=${mark.value}`);
+    if (pids.length === 0) return;
+    for (const pid of pids) kill(pid);
+  }
+  throw new Error(`These processes do not end: ${pids.join(", ")}.`);
+}
+
+/** A killed process is gone in some milliseconds, unless the kernel holds it: half a second in all, beside the looking. */
+const passesMax = 50;
+const passEveryMs = 10;
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    // It ended by itself in the meantime.
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
   }
 }
 

@@ -112,7 +112,7 @@ it("leaves no process behind, not even one that went its own way", async () => {
   expect(isRunning(stray)).toBe(true);
   await fly.call("POST", `${machines}/${machine.id}/stop`);
   await waitFor(fly, machine, "stopped");
-  await expect.poll(() => isRunning(stray)).toBe(false);
+  expect(isRunning(stray)).toBe(false);
 });
 
 it("follows a program that ends by itself, and starts it again by policy", async () => {

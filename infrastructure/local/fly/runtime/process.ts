@@ -61,10 +61,8 @@ export function processRuntime(options: { dataDirectory: string; image: ProcessI
           env,
           home,
           port,
-          onExit: async () => {
-            ports.release(port);
-            await killMarked(mark);
-          },
+          // A process that is left may listen on the machine's ports.
+          onExit: () => killMarked(mark).finally(() => ports.release(port)),
         });
       } catch (error) {
         ports.release(port);
