@@ -1,0 +1,278 @@
+import { env } from "cloudflare:workers";
+import { afterEach, expect, inject, it } from "vitest";
+import { createFlyClient, type FlyClient } from "../fly/client.ts";
+import type { Health } from "../gateway/health.ts";
+import type { InstanceEvent } from "./events.ts";
+import { type ClockPort, createReconciler, type LoopPorts, type Reconciler } from "./loop.ts";
+import { type InstanceState, type Intent, withIntent } from "./state.ts";
+import { NOW, record } from "./testing/records.ts";
+
+const SECOND_MS = 1_000;
+const HOUR_MS = 3_600_000;
+const APP = env.FLY_APP_NAME ?? "";
+
+const flyAt = (baseUrl: string): FlyClient =>
+  createFlyClient({ baseUrl, token: env.FLY_API_TOKEN ?? "", onCall: () => undefined });
+const fly = flyAt(inject("flyApiUrl"));
+const unreachableFly = flyAt("http://127.0.0.1:1");
+
+/**
+ * Time of its own: it passes as fast as the loop can use it, and stands still where the test says. It does not wait for
+ * calls that are under way, so a bound that may be slept to is a bound that is reached at once.
+ */
+class StageClock implements ClockPort {
+  #now = NOW;
+  #limit = NOW;
+  #sleepers: { until: number; wake: () => void }[] = [];
+  #isPumping = false;
+
+  now(): number {
+    return this.#now;
+  }
+
+  sleep(ms: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const sleeper = { until: this.#now + ms, wake: (): void => resolve() };
+      this.#sleepers.push(sleeper);
+      signal.addEventListener(
+        "abort",
+        () => {
+          this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
+          resolve();
+        },
+        { once: true },
+      );
+      this.#pump();
+    });
+  }
+
+  letPass(ms: number): void {
+    this.#limit += ms;
+    this.#pump();
+  }
+
+  /** Whether so many sleep, and all of them past the point where time stands. */
+  isStandingStill(sleepers: number): boolean {
+    return this.#sleepers.length === sleepers && this.#sleepers.every(({ until }) => until > this.#limit);
+  }
+
+  #pump(): void {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    setTimeout(() => {
+      this.#isPumping = false;
+      const [next] = this.#sleepers.toSorted((a, b) => a.until - b.until);
+      if (next === undefined || next.until > this.#limit) return;
+      this.#sleepers = this.#sleepers.filter((other) => other !== next);
+      this.#now = Math.max(this.#now, next.until);
+      next.wake();
+      this.#pump();
+    }, 0);
+  }
+}
+
+type Stage = {
+  clock: StageClock;
+  reconciler: Reconciler;
+  events: InstanceEvent[];
+  state: () => InstanceState | null;
+  wish: (intent: Intent) => void;
+  /** What happened of a kind, oldest first. */
+  whatOf: (kind: InstanceEvent["kind"]) => string[];
+};
+
+const stages: Stage[] = [];
+
+/** One instance on the local Fly, with a record in memory. */
+function stage(userId: string, fields: Partial<InstanceState> = {}, ports: Partial<LoopPorts> = {}): Stage {
+  const clock = new StageClock();
+  const events: InstanceEvent[] = [];
+  let state: InstanceState | null = record({
+    userId,
+    sandboxId: `loop-${userId}`,
+    volumeName: `kc_loop_${userId.replaceAll("-", "_")}`,
+    appName: APP,
+    ...fields,
+  });
+  const reconciler = createReconciler({
+    clock,
+    fly,
+    health: async () => ready,
+    tokens: async () => ({ gatewayToken: "gateway", proxyToken: "proxy" }),
+    machineDefaults: { image: "registry.fly.io/app:tag", allowedOrigins: [] },
+    storage: {
+      load: () => state,
+      save: (next) => {
+        state = next;
+      },
+      append: (event) => void events.push(event),
+      erase: async () => {
+        state = null;
+      },
+    },
+    ...ports,
+  });
+  const made: Stage = {
+    clock,
+    reconciler,
+    events,
+    state: () => state,
+    wish: (intent) => {
+      if (state !== null) state = withIntent(state, intent, clock.now());
+    },
+    whatOf: (kind) => events.filter((event) => event.kind === kind).map(({ what }) => what),
+  };
+  stages.push(made);
+  return made;
+}
+
+const ready: Health = { kind: "answered", state: "ready", stage: "gateway" };
+const starting: Health = { kind: "answered", state: "starting", stage: "gateway" };
+
+const machinesOf = async (userId: string): Promise<string[]> => {
+  const found = await fly.findMachines(APP, "kiloclaw_user_id", userId);
+  return found.ok ? found.value.filter(({ state }) => state !== "destroyed").map(({ id }) => id) : [];
+};
+
+afterEach(async () => {
+  for (const { clock, reconciler, wish } of stages.splice(0)) {
+    wish("destroyed");
+    reconciler.nudge();
+    clock.letPass(HOUR_MS);
+    await reconciler.run(clock.now() + HOUR_MS);
+  }
+});
+
+it("has nothing to do for an instance that does not exist", async () => {
+  const nobody = { load: () => null, save: () => undefined, append: () => undefined, erase: async () => {} };
+  const { reconciler } = stage("nobody", {}, { fly: unreachableFly, storage: nobody });
+  expect(await reconciler.run(NOW + SECOND_MS)).toEqual({ kind: "settled" });
+});
+
+it("lets callers join one effort: each leaves at its own bound, and the last one's is the effort's", async () => {
+  let health = starting;
+  const { clock, reconciler, wish, whatOf } = stage("joined", {}, { health: async () => health });
+  wish("running");
+  const short = reconciler.run(NOW + SECOND_MS);
+  const long = reconciler.run(NOW + 20 * SECOND_MS);
+  let isLongDone = false;
+  void long.then(() => {
+    isLongDone = true;
+  });
+  clock.letPass(SECOND_MS);
+  expect(await short).toEqual({ kind: "pending", nextAt: NOW + SECOND_MS });
+  expect(isLongDone).toBe(false);
+  health = ready;
+  clock.letPass(10 * SECOND_MS);
+  expect(await long).toEqual({ kind: "settled" });
+  expect(whatOf("step")).toEqual(["create_volume", "create_machine"]);
+  expect(await machinesOf("joined")).toHaveLength(1);
+});
+
+it("ends a wait at once for a newer wish, without a moment passing", async () => {
+  const { clock, reconciler, wish, whatOf, state } = stage("nudged", {}, { health: async () => starting });
+  wish("running");
+  const verdict = reconciler.run(NOW + HOUR_MS);
+  clock.letPass(SECOND_MS);
+  // The caller's bound, and the pause before the gateway is asked again.
+  await expect.poll(() => clock.isStandingStill(2)).toBe(true);
+  const standsAt = clock.now();
+  wish("stopped");
+  reconciler.nudge();
+  await expect.poll(() => whatOf("step")).toContain("stop_machine");
+  expect(clock.now()).toBe(standsAt);
+  clock.letPass(HOUR_MS / 2);
+  expect(await verdict).toEqual({ kind: "settled" });
+  expect(state()).toMatchObject({ intent: "stopped", status: "stopped" });
+});
+
+it("decides nothing on what was seen for an older wish", async () => {
+  const health = async (): Promise<Health> => {
+    made.wish("stopped");
+    return ready;
+  };
+  const made = stage("outdated", {}, { health });
+  made.wish("running");
+  made.clock.letPass(20 * SECOND_MS);
+  expect(await made.reconciler.run(NOW + HOUR_MS)).toEqual({ kind: "settled" });
+  expect(made.whatOf("status")).not.toContain("running");
+  expect(made.state()).toMatchObject({ status: "stopped", lastStartedAt: null });
+});
+
+it("takes away again what a create makes that was under way when the wish changed", async () => {
+  const tokens = async () => {
+    made.wish("destroyed");
+    return { gatewayToken: "gateway", proxyToken: "proxy" };
+  };
+  const made = stage("regretted", {}, { tokens });
+  made.wish("running");
+  made.clock.letPass(HOUR_MS / 2);
+  expect(await made.reconciler.run(NOW + HOUR_MS)).toEqual({ kind: "settled" });
+  expect(made.state()).toBeNull();
+  expect(made.whatOf("step")).toEqual([
+    "create_volume",
+    "create_machine",
+    "destroy_machine",
+    "delete_volume",
+    "erase",
+  ]);
+  expect(await machinesOf("regretted")).toEqual([]);
+});
+
+it("sits out a few short pauses when Fly can't be reached, then tells, and when it is tried again", async () => {
+  const made = stage("cut-off", {}, { fly: unreachableFly });
+  made.wish("running");
+  made.clock.letPass(HOUR_MS / 2);
+  const verdict = await made.reconciler.run(NOW + HOUR_MS);
+  const tookMs = made.clock.now() - NOW;
+  expect(tookMs).toBeGreaterThan(SECOND_MS);
+  expect(tookMs).toBeLessThan(25 * SECOND_MS);
+  const { lastError, retryAt } = made.state() ?? {};
+  expect(verdict).toEqual({ kind: "pending", nextAt: retryAt });
+  expect(retryAt).toBeGreaterThan(made.clock.now());
+  expect(lastError).toMatchObject({ code: "fly_unreachable", nextTryAt: retryAt });
+  expect(made.whatOf("problem")).toEqual(["fly_unreachable"]);
+});
+
+/** A machine at Fly of which no record knows. */
+async function strayMachine(name: string, userId: string): Promise<string> {
+  const made = await fly.createMachine(APP, {
+    name,
+    region: "ams",
+    config: {
+      image: "registry.fly.io/app:tag",
+      env: {},
+      guest: { cpu_kind: "shared", cpus: 1, memory_mb: 256 },
+      mounts: [],
+      services: [],
+      metadata: { kiloclaw_user_id: userId, kiloclaw_sandbox_id: name },
+      restart: { policy: "on-failure" },
+      stop_config: { signal: "SIGTERM", timeout: "1s" },
+    },
+  });
+  if (!made.ok) throw new Error(made.error.message);
+  return made.value.id;
+}
+
+it("takes over the machine that has the instance's name and metadata, instead of making another", async () => {
+  const id = await strayMachine("loop-lost", "lost");
+  const { clock, reconciler, wish, state } = stage("lost");
+  wish("running");
+  clock.letPass(20 * SECOND_MS);
+  expect(await reconciler.run(NOW + HOUR_MS)).toEqual({ kind: "settled" });
+  expect(state()).toMatchObject({ status: "running", machine: { id }, creating: null });
+  expect(await machinesOf("lost")).toEqual([id]);
+});
+
+it("leaves a machine alone that has the name and is another tenant's", async () => {
+  const id = await strayMachine("loop-squatted", "somebody-else");
+  const { clock, reconciler, wish, state, whatOf } = stage("squatted");
+  wish("running");
+  clock.letPass(20 * SECOND_MS);
+  expect(await reconciler.run(NOW + HOUR_MS)).toMatchObject({ kind: "pending" });
+  expect(state()).toMatchObject({ status: "starting", lastError: { code: "machine_not_ours" } });
+  expect(whatOf("step")).not.toContain("update_machine");
+  expect(await machinesOf("somebody-else")).toEqual([id]);
+  await fly.destroyMachine(APP, id);
+});
