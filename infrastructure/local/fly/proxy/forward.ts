@@ -3,7 +3,7 @@ import { pipeline } from "node:stream";
 import type { Log } from "../log.ts";
 import { edgeHeaders, originForm, requestHeaders, responseHeaders } from "./headers.ts";
 import type { Target } from "./locate.ts";
-import { codeOf } from "./upstream.ts";
+import { codeOf, finalStatus, unusableAnswer } from "./upstream.ts";
 
 /** Takes a request to its machine and the answer back, streaming both ways. */
 export function forward(
@@ -26,25 +26,32 @@ export function forward(
     setDefaultHeaders: false,
     agent: via.agent,
   });
+  const fail = (code: string, message: string): void => {
+    via.log({ kind: "proxy", code, message });
+    answerEmpty(response, 502, requestId);
+  };
   response.once("close", () => upstream.destroy());
   upstream.once("response", (incoming) => {
-    response.writeHead(
-      incoming.statusCode ?? 502,
-      incoming.statusMessage,
-      responseHeaders(incoming, requestId),
-    );
+    const status = finalStatus(incoming);
+    if (status === undefined) {
+      incoming.destroy();
+      fail(unusableAnswer, `the machine answered with status ${incoming.statusCode}`);
+      return;
+    }
+    // The machine's own words for the status go no further: HTTP/2, which Fly speaks to clients, has none.
+    response.writeHead(status, responseHeaders(incoming, requestId));
     // An answer that begins with silence, such as an event stream, is announced at once.
     response.flushHeaders();
     // Either side's end ends the other, also when it comes too early: a cut answer must look cut.
     pipeline(incoming, response, () => undefined);
   });
   upstream.once("error", (error) => {
-    if (response.headersSent || response.destroyed) {
-      response.destroy();
-      return;
-    }
-    via.log({ kind: "proxy", code: codeOf(error), message: error.message });
-    answerEmpty(response, 502, requestId);
+    if (response.headersSent || response.destroyed) response.destroy();
+    else fail(codeOf(error), error.message);
+  });
+  // Of a machine that switches protocols unasked Node says no more than this (its docs: http, Event 'upgrade').
+  upstream.once("close", () => {
+    if (!response.headersSent && !response.destroyed) fail(unusableAnswer, "the machine gave no answer");
   });
   // A client may wait for the answer's head before it sends its body.
   if (request.headers["transfer-encoding"] !== undefined) upstream.flushHeaders();

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createConnection } from "node:net";
-import { request as httpRequest } from "node:http";
+import { request as httpRequest, STATUS_CODES } from "node:http";
 import { expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { z } from "zod";
@@ -67,7 +67,7 @@ it("takes a request to the pinned machine with Fly's headers, and strips the pin
   expect(answer.headers["keep-alive"]).not.toBe("timeout=99");
 });
 
-it("passes on bodies of unknown length, answers without one, and any status with its reason", async () => {
+it("passes on bodies of unknown length, answers without one, and any status", async () => {
   const { fly, machine } = await oneMachine();
   const chunked = await raw(fly, machine, "PUT", "/echo", "in chunks", { "transfer-encoding": "chunked" });
   expect(echoSchema.parse(JSON.parse(chunked.body)).body).toBe("in chunks");
@@ -76,7 +76,7 @@ it("passes on bodies of unknown length, answers without one, and any status with
   expect((await ask(fly, machine, "/echo", { method: "HEAD" })).status).toBe(200);
   for (const code of [204, 302, 304, 418, 500]) {
     const answer = await raw(fly, machine, "GET", `/status?code=${code}&text=Because`);
-    expect([answer.status, answer.reason, answer.body]).toEqual([code, "Because", ""]);
+    expect([answer.status, answer.reason, answer.body]).toEqual([code, STATUS_CODES[code], ""]);
   }
 });
 
@@ -102,6 +102,31 @@ it("streams both ways at once", async () => {
 it("cuts the answer off where the machine does", async () => {
   const { fly, machine } = await oneMachine();
   await expect(ask(fly, machine, "/cut").then((response) => response.text())).rejects.toThrow(/terminated/);
+});
+
+const close = "Connection: close\r\nContent-Length: 0\r\n\r\n";
+const unusable = [
+  { what: "a status below all", head: `HTTP/1.1 042 X\r\n${close}`, status: 502 },
+  { what: "a status above all", head: `HTTP/1.1 999 X\r\n${close}`, status: 502 },
+  { what: "nothing", head: "", status: 502 },
+  { what: "words that are none", head: `HTTP/1.1 403 a\u0001b\r\n${close}`, status: 403 },
+];
+const switched = "HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+
+it.each([...unusable, { what: "another protocol, unasked", head: switched, status: 502 }])(
+  "outlives a program that answers with $what",
+  async ({ head, status }) => {
+    const { fly, machine } = await oneMachine();
+    const answer = await raw(fly, machine, "GET", `/raw?text=${encodeURIComponent(head)}`);
+    expect(answer.status).toBe(status);
+    expect((await ask(fly, machine, "/echo")).status).toBe(200);
+  },
+);
+
+it.each(unusable)("outlives a program that refuses a WebSocket with $what", async ({ head, status }) => {
+  const { fly, machine } = await oneMachine();
+  expect(await upgradeStatus(fly, `/raw?text=${encodeURIComponent(head)}`, machine.id)).toBe(status);
+  expect((await ask(fly, machine, "/echo")).status).toBe(200);
 });
 
 it("tells the machine when the client goes away", async () => {

@@ -3,7 +3,7 @@ import { pipeline, type Duplex } from "node:stream";
 import type { Log } from "../log.ts";
 import { edgeHeaders, originForm, requestHeaders, responseHeaders } from "./headers.ts";
 import type { Target } from "./locate.ts";
-import { codeOf } from "./upstream.ts";
+import { codeOf, finalStatus, unusableAnswer } from "./upstream.ts";
 
 /**
  * Takes a request for another protocol (WebSocket) to its machine. Once the machine agrees, bytes go both ways
@@ -31,6 +31,10 @@ export function upgrade(
     setDefaultHeaders: false,
     agent: via.agent,
   });
+  const fail = (code: string, message: string): void => {
+    via.log({ kind: "proxy", code, message });
+    endEmpty(client, 502, requestId);
+  };
   client.once("close", () => upstream.destroy());
   upstream.once("upgrade", (incoming, machine, machineHead) => {
     const agreed = ["Connection", "Upgrade", "Upgrade", incoming.headers.upgrade ?? "websocket"];
@@ -41,14 +45,17 @@ export function upgrade(
     pipeline(machine, client, () => undefined);
   });
   upstream.once("response", (incoming) => {
-    const status = incoming.statusCode ?? 502;
+    const status = finalStatus(incoming);
+    if (status === undefined) {
+      incoming.destroy();
+      fail(unusableAnswer, `the machine answered with status ${incoming.statusCode}`);
+      return;
+    }
     client.write(headOf(status, [...responseHeaders(incoming, requestId), "Connection", "close"]));
     pipeline(incoming, client, () => undefined);
   });
   upstream.once("error", (error) => {
-    if (client.destroyed) return;
-    via.log({ kind: "proxy", code: codeOf(error), message: error.message });
-    endEmpty(client, 502, requestId);
+    if (!client.destroyed) fail(codeOf(error), error.message);
   });
   upstream.end();
 }

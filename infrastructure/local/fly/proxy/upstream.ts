@@ -1,4 +1,4 @@
-import { Agent, type ClientRequestArgs } from "node:http";
+import { Agent, type ClientRequestArgs, type IncomingMessage } from "node:http";
 import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
@@ -48,5 +48,13 @@ export class PatientAgent extends Agent {
 export function codeOf(error: Error): string {
   const code = "code" in error ? error.code : undefined;
   if (code === "ECONNREFUSED") return "PC01";
-  return code === "ECONNRESET" ? "PC03" : "PU02";
+  return code === "ECONNRESET" ? "PC03" : unusableAnswer;
+}
+
+/** What the logs call an answer that cannot be passed on. */
+export const unusableAnswer = "PU02";
+
+/** The status, if it is one that ends an exchange (RFC 9110 §15): a machine's program may send any three digits. */
+export function finalStatus({ statusCode }: IncomingMessage): number | undefined {
+  return statusCode !== undefined && statusCode >= 200 && statusCode <= 599 ? statusCode : undefined;
 }

@@ -46,6 +46,9 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
       response.writeHead(Number(searchParams.get("code")), searchParams.get("text") ?? "");
       response.end();
       return;
+    case "/raw":
+      request.socket.end(searchParams.get("text") ?? "", "latin1");
+      return;
     case "/stray": {
       const stray = spawn("sleep", ["300"], { detached: true, stdio: "ignore" });
       stray.unref();
@@ -62,8 +65,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
 }
 
 const sockets = new WebSocketServer({
-  server,
-  path: "/ws",
+  noServer: true,
   handleProtocols: (offered) => [...offered][0] ?? false,
 });
 sockets.on("connection", (socket, request) => {
@@ -80,6 +82,16 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
     if (process.env["STUBBORN"] === undefined) process.exit(0);
   });
 }
+
+server.on("upgrade", (request, socket, head) => {
+  const { pathname, searchParams } = new URL(request.url ?? "/", "http://machine");
+  if (pathname === "/ws") {
+    sockets.handleUpgrade(request, socket, head, (accepted) => sockets.emit("connection", accepted, request));
+    return;
+  }
+  const refusal = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+  socket.end(pathname === "/raw" ? (searchParams.get("text") ?? "") : refusal, "latin1");
+});
 
 setTimeout(
   () => server.listen(Number(process.env["PORT"]), "127.0.0.1", () => console.log("listening")),
