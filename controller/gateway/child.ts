@@ -10,6 +10,9 @@ export interface Command {
   readonly cwd: string;
 }
 
+/** How long after its end a process's last words may still be on their way to us. */
+const LAST_WORDS_MS = 250;
+
 export type ChildExit =
   | { readonly kind: "exited"; readonly code: number | null; readonly signal: NodeJS.Signals | null }
   | { readonly kind: "spawn_failed"; readonly error: string };
@@ -18,7 +21,10 @@ export type LineListener = (stream: "stdout" | "stderr", line: string) => void;
 
 export interface Child {
   readonly pid: number | null;
-  /** Resolves once, when the process has ended and the rest of its group has been killed. Never rejects. */
+  /**
+   * Resolves once, when the process has ended, the rest of its group has been killed and its last lines have been
+   * passed on. Never rejects.
+   */
   readonly exited: Promise<ChildExit>;
   /**
    * Asks the process to end, and kills its whole group when it has not after `graceMs`. Resolves when it is
@@ -32,12 +38,19 @@ export interface Child {
  * with it. A child's output is passed on by lines.
  */
 export function startChild(command: Command, onLine: LineListener): Child {
-  const child = spawn(command.file, [...command.args], {
-    env: { ...command.env },
-    cwd: command.cwd,
-    detached: true,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  let child;
+  try {
+    child = spawn(command.file, [...command.args], {
+      env: { ...command.env },
+      cwd: command.cwd,
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+  } catch (error) {
+    // Some failures come as an "error" event (ENOENT), others are thrown (E2BIG, ENOMEM, ENOTDIR).
+    const exit: ChildExit = { kind: "spawn_failed", error: errorText(error) };
+    return { pid: null, exited: Promise.resolve(exit), stop: async () => exit };
+  }
   for (const name of ["stdout", "stderr"] as const) {
     const lines = createLineSplitter((line) => onLine(name, line));
     child[name].setEncoding("utf8").on("data", lines.write).on("end", lines.end);
@@ -49,10 +62,15 @@ export function startChild(command: Command, onLine: LineListener): Child {
     child.once("error", (error) => {
       if (pid === null) resolve({ kind: "spawn_failed", error: errorText(error) });
     });
-    // "exit", not "close": a grandchild that keeps our pipe open must not hide that the process is gone.
     child.once("exit", (code, signal) => {
       if (pid !== null) killGroup(pid);
-      resolve({ kind: "exited", code, signal });
+      const settle = (): void => resolve({ kind: "exited", code, signal });
+      // "close" comes with the end of the output, and never while a grandchild keeps our pipe open.
+      const timer = setTimeout(settle, LAST_WORDS_MS);
+      child.once("close", () => {
+        clearTimeout(timer);
+        settle();
+      });
     });
   });
 
@@ -60,10 +78,11 @@ export function startChild(command: Command, onLine: LineListener): Child {
     pid,
     exited,
     async stop(graceMs) {
-      if (pid !== null) {
+      const hasEnded = child.exitCode !== null || child.signalCode !== null;
+      if (pid !== null && !hasEnded) {
         child.kill("SIGTERM");
         const timer = setTimeout(() => killGroup(pid), graceMs);
-        void exited.then(() => clearTimeout(timer));
+        child.once("exit", () => clearTimeout(timer));
       }
       return exited;
     },

@@ -2,14 +2,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { GatewayFailure, GatewayStateName, GatewayStatus } from "../../src/gateway/wire.ts";
 import { errorText, type Log } from "../log.ts";
 import { backoffMs, countFailure } from "./backoff.ts";
+import { causeOfEnd } from "./cause.ts";
 import { startChild, type Child, type ChildExit, type Command } from "./child.ts";
 import { createRing } from "./lines.ts";
 import { killOrphan, rememberProcess } from "./orphan.ts";
 import { waitForFreePort } from "./port.ts";
 import { waitUntilReady } from "./readiness.ts";
 
-/** OpenClaw's exit code for a configuration that it refuses; trying again changes nothing. */
-const EXIT_CONFIG_REJECTED = 78;
 /** Enough for the cause of a crash to stand beside it in the log. */
 const LAST_LINES_MAX = 20;
 /** The state at once when no process has to end first. */
@@ -33,7 +32,7 @@ const DEFAULT_TIMINGS: SupervisorTimings = {
 export interface SupervisorOptions {
   /**
    * Called before each start, with the old process gone. Resolves to the program to run, or to null when a
-   * start makes no sense yet; the cause is then in the log.
+   * start makes no sense yet; the cause is then in the log. One that rejects is logged and tried again likewise.
    */
   readonly prepare: () => Promise<Command | null>;
   readonly port: number;
@@ -50,13 +49,12 @@ export interface SupervisorOptions {
  *
  * One loop owns the process, so that there is never more than one operation; `start`, `stop` and `restart`
  * only say what is wanted, and the newest word wins. Whatever the exit code of an end that was not asked
- * for, the next start waits by how long the gateway had been healthy; only a refused configuration (exit 78)
- * stays down until somebody asks again.
+ * for, the next start waits by how long the gateway had been healthy; only after a refused configuration
+ * does it stay down until somebody asks again.
  */
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #timings: SupervisorTimings;
-  readonly #lastLines = createRing<string>(LAST_LINES_MAX);
   #wanted: "up" | "down" | "gone" = "down";
   /** Aborted to end the current run or pause, because something else is wanted. */
   #interrupt = new AbortController();
@@ -157,11 +155,12 @@ export class Supervisor {
     if (!(await waitForFreePort(port, this.#timings.portFreeMs, signal))) {
       return signal.aborted ? null : this.#fail("port_taken", 0);
     }
-    const command = await this.#options.prepare();
+    const command = await this.#prepare();
     if (signal.aborted) return null;
     if (command === null) return this.#fail("not_prepared", 0);
+    const lastLines = createRing<string>(LAST_LINES_MAX);
     const child = startChild(command, (stream, line) => {
-      this.#lastLines.push(line);
+      lastLines.push(line);
       log("info", line, { source: "gateway", stream });
     });
     this.#pid = child.pid;
@@ -169,7 +168,7 @@ export class Supervisor {
     const startedAt = performance.now();
     const ready = await this.#untilReady(child, signal);
     if (ready.kind !== "ready") {
-      if (ready.kind === "ended") return this.#ended(ready.exit, 0);
+      if (ready.kind === "ended") return this.#ended(ready.exit, 0, lastLines.items());
       await this.#end(child);
       return ready.kind === "timeout" ? this.#fail("not_ready_in_time", 0) : null;
     }
@@ -177,9 +176,18 @@ export class Supervisor {
     log("info", "the gateway is ready", { pid: child.pid, afterMs: Math.round(readyAt - startedAt) });
     this.#enter("running");
     const exit = await Promise.race([child.exited, aborted(signal)]);
-    if (exit !== null) return this.#ended(exit, performance.now() - readyAt);
+    if (exit !== null) return this.#ended(exit, performance.now() - readyAt, lastLines.items());
     await this.#end(child);
     return null;
+  }
+
+  async #prepare(): Promise<Command | null> {
+    try {
+      return await this.#options.prepare();
+    } catch (error) {
+      this.#options.log("error", "the gateway's start could not be prepared", { error: errorText(error) });
+      return null;
+    }
   }
 
   async #untilReady(
@@ -217,14 +225,13 @@ export class Supervisor {
     this.#options.log("info", "the gateway was stopped", { ...exit });
   }
 
-  #ended(exit: ChildExit, healthyMs: number): GatewayFailure {
+  #ended(exit: ChildExit, healthyMs: number, lastLines: readonly string[]): GatewayFailure {
     this.#options.log("warn", "the gateway ended by itself", {
       ...exit,
       healthyMs: Math.round(healthyMs),
-      lastLines: this.#lastLines.items(),
+      lastLines,
     });
-    if (exit.kind === "spawn_failed") return this.#fail("spawn_failed", healthyMs);
-    return this.#fail(exit.code === EXIT_CONFIG_REJECTED ? "config_rejected" : "exited", healthyMs);
+    return this.#fail(causeOfEnd(exit, lastLines), healthyMs);
   }
 
   #fail(failure: GatewayFailure, healthyMs: number): GatewayFailure {
