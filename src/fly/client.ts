@@ -64,6 +64,8 @@ export type FlyCall = {
   status: number | null;
   requestId: string | null;
   durationMs: number;
+  /** What Fly said against it, with every value that was sent in an environment masked. */
+  refusal: string | null;
 };
 
 const CALL_TIMEOUT_MS = 15_000;
@@ -143,8 +145,8 @@ type Caller = <T>(
 function createCaller({ baseUrl, token, onCall }: FlyClientOptions): Caller {
   return async (method, path, schema, { body, timeoutMs = CALL_TIMEOUT_MS, signal } = {}) => {
     const startedAt = Date.now();
-    const report = (status: number | null, requestId: string | null): void =>
-      onCall({ method, path, status, requestId, durationMs: Date.now() - startedAt });
+    const report = (status: number | null, requestId: string | null, refusal: string | null): void =>
+      onCall({ method, path, status, requestId, durationMs: Date.now() - startedAt, refusal });
     const exchange = async (deadline: AbortSignal): Promise<{ response: Response; text: string }> => {
       const response = await fetch(new URL(path, baseUrl), {
         method,
@@ -160,15 +162,25 @@ function createCaller({ baseUrl, token, onCall }: FlyClientOptions): Caller {
     };
     try {
       const { response, text } = await withDeadline(timeoutMs, exchange, signal);
-      report(response.status, response.headers.get("fly-request-id"));
-      if (!response.ok)
-        return { ok: false, error: classifyFlyAnswer(response.status, text, response.headers) };
-      return readAnswer(text, schema);
+      const { status, headers } = response;
+      const error = response.ok ? null : classifyFlyAnswer(status, text, headers);
+      report(status, headers.get("fly-request-id"), error && maskEnvironment(error.message, body));
+      return error === null ? readAnswer(text, schema) : { ok: false, error };
     } catch (cause) {
-      report(null, null);
-      return { ok: false, error: noAnswer(describeFailure(cause, timeoutMs)) };
+      const error = noAnswer(describeFailure(cause, timeoutMs));
+      report(null, null, error.message);
+      return { ok: false, error };
     }
   };
+}
+
+/** Fly may quote what it was sent; the values of an environment are secrets. */
+function maskEnvironment(text: string, body: unknown): string {
+  const sent = z.object({ config: z.object({ env: z.record(z.string(), z.string()) }) }).safeParse(body);
+  if (!sent.success) return text;
+  return Object.values(sent.data.config.env)
+    .filter((value) => value.length >= 4)
+    .reduce((masked, value) => masked.replaceAll(value, "[redacted]"), text);
 }
 
 /** A 2xx that can't be read took effect all the same, so its outcome is unknown, not failed. */

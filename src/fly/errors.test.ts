@@ -21,7 +21,9 @@ describe("every text of the contract has one kind", () => {
     [422, "To create more than 1 machine per app please add a payment method.", "quota"],
     [404, "machine not found", "not_found"],
     [404, "not_found: machine not found", "not_found"],
-    [404, "app not found", "not_found"],
+    [404, "app not found", "app_missing"],
+    [404, 'Could not find App "my-app"', "app_missing"],
+    [404, "404 page not found", "unknown_outcome"],
     [
       412,
       "insufficient resources to create new machine with existing volume 'vol_4y5gkog8p5kj839r'",
@@ -92,10 +94,12 @@ describe("every text of the contract has one kind", () => {
   it("reads when a lease expires", () => {
     const text =
       "machine ID 2879325b42d318 lease currently held by 9af60c27-1@tokens.fly.io, expires at 2026-05-14T10:41:08Z";
-    expect(classify(409, text)).toMatchObject({
-      kind: "leased",
-      expiresAt: Date.parse("2026-05-14T10:41:08Z"),
-    });
+    expect(classify(409, text)).toMatchObject({ kind: "leased", retryAfterMs: 0 });
+    const leased = classify(
+      409,
+      text.replace("2026-05-14T10:41:08Z", new Date(Date.now() + 60_000).toISOString()),
+    );
+    expect(leased.kind === "leased" ? (leased.retryAfterMs ?? 0) : 0).toBeGreaterThan(50_000);
   });
 
   it("honours Retry-After within a bound", () => {

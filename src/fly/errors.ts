@@ -6,11 +6,12 @@ import { flyErrorSchema } from "./schemas.ts";
  */
 export type FlyError = { message: string; status: number | null; requestId: string | null } & (
   | { kind: "not_found" }
+  | { kind: "app_missing" }
   | { kind: "unauthorized" }
   | { kind: "name_taken"; machineId: string | null }
   | { kind: "no_capacity" }
   | { kind: "quota" }
-  | { kind: "leased"; expiresAt: number | null }
+  | { kind: "leased"; retryAfterMs: number | null }
   | { kind: "not_in_state" }
   | { kind: "volume_bound" }
   | { kind: "volume_missing" }
@@ -43,7 +44,10 @@ const RULES: readonly Rule[] = [
     text: /insufficient (?:resources|memory|CPUs|IPs)|could not reserve resource|could not find a candidate host|(?:no|out of|not enough) capacity|unable to find a host/i,
   },
   { kind: "unauthorized", statuses: [403] },
-  { kind: "not_found", statuses: [404, 410] },
+  { kind: "app_missing", statuses: [404], text: /app not found|could not find app/i },
+  { kind: "not_found", statuses: [404], text: /(?:machine|volume) not found|invalid machine id/i },
+  // Of a proxy, or of a path that the API does not have: it says nothing about a machine or a volume.
+  { kind: "unknown_outcome", statuses: [404] },
   {
     kind: "not_in_state",
     text: /from current state|still attempting to start|machine getting replaced|still active|still stopping|unable to destroy machine|unable to stop machine|current_version|min_secrets_version/i,
@@ -70,8 +74,12 @@ export function classifyFlyAnswer(status: number, body: string, headers: Headers
     };
   }
   if (status === 409 && /lease currently held/i.test(text)) {
-    const expiresAt = Date.parse(/expires at (\S+)/i.exec(text)?.[1] ?? "");
-    return { ...base, kind: "leased", expiresAt: Number.isNaN(expiresAt) ? null : expiresAt };
+    const expiresInMs = Date.parse(/expires at (\S+)/i.exec(text)?.[1] ?? "") - Date.now();
+    return {
+      ...base,
+      kind: "leased",
+      retryAfterMs: Number.isNaN(expiresInMs) ? null : Math.max(0, expiresInMs),
+    };
   }
   if (status === 429) return { ...base, kind: "rate_limited", retryAfterMs: readRetryAfterMs(headers) };
   if (code === "insufficient_capacity" || code === "volume_placement_capacity")

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { BRING_UPS_PER_HOUR, decide, START_DEADLINE_MS, VISIBILITY_GRACE_MS } from "./decide.ts";
+import { decide } from "./decide.ts";
 import type { MachinePhase, ObservedGateway, ObservedMachine, ObservedVolume } from "./observation.ts";
+import { BRING_UPS_PER_HOUR, START_DEADLINE_MS } from "./patience.ts";
 import type { InstanceState, Status } from "./state.ts";
 import type { Step } from "./step.ts";
 import { freeVolume, knownMachine, knownVolume, machineIn, NOW, record, saw } from "./testing/records.ts";
@@ -52,8 +53,8 @@ const RECORDS: InstanceState[] = STATUSES.flatMap((status) =>
     [null, knownVolume].flatMap((volume) =>
       [
         null,
-        { kind: "machine", name: "n", since: NOW } as const,
-        { kind: "volume", name: "n", since: NOW } as const,
+        { kind: "machine", name: "n", believeAbsentAt: NOW + 1 } as const,
+        { kind: "volume", name: "n", believeAbsentAt: NOW + 1 } as const,
       ].map((creating) => record({ status, machine, volume, creating })),
     ),
   ),
@@ -79,7 +80,9 @@ function kindsUnder(intent: InstanceState["intent"]): Set<Step["kind"]> {
 
 describe("over everything that can be known and seen", () => {
   it("creates and starts nothing while destroying", () => {
-    expect(kindsUnder("destroyed")).toEqual(new Set(["destroy_machine", "delete_volume", "erase"]));
+    expect(kindsUnder("destroyed")).toEqual(
+      new Set(["adopt_machine", "mark_down", "destroy_machine", "delete_volume", "erase"]),
+    );
   });
 
   it("starts nothing that is to be stopped", () => {
@@ -106,7 +109,7 @@ describe("over everything that can be known and seen", () => {
     "touches no machine of another tenant (%s)",
     (intent) => {
       const acted = stepsUnder(intent).filter(
-        ({ machine }) => machine.kind === "present" && machine.ours === false,
+        ({ machine, step }) => machine.kind === "present" && machine.ours === false && step !== "mark_down",
       );
       expect(acted).toEqual([]);
     },
@@ -115,7 +118,7 @@ describe("over everything that can be known and seen", () => {
 
 describe("provisioned", () => {
   it("makes the volume first, in the first region", () => {
-    const decision = decide(record(), saw({ kind: "none" }), NOW);
+    const decision = decide(record(), saw({ kind: "none" }, { kind: "absent" }), NOW);
     expect(decision).toMatchObject({
       kind: "step",
       step: { kind: "create_volume", name: "kc_volume", region: "ams" },
@@ -127,6 +130,11 @@ describe("provisioned", () => {
     expect(decision).toMatchObject({ kind: "settled", status: "provisioned" });
   });
 });
+
+/** As a machine that has been in its state for so long. */
+function watchedFor(ms: number): InstanceState["watched"] {
+  return { flyState: "up", since: NOW - ms, silentSince: null };
+}
 
 describe("to be running", () => {
   const wanted = (fields: Partial<InstanceState> = {}) =>
@@ -155,7 +163,10 @@ describe("to be running", () => {
   });
 
   it("resolves an open create by adopting the machine that bears the name", () => {
-    const state = wanted({ machine: null, creating: { kind: "machine", name: "dXNlci0x", since: NOW } });
+    const state = wanted({
+      machine: null,
+      creating: { kind: "machine", name: "dXNlci0x", believeAbsentAt: NOW + 1 },
+    });
     expect(decide(state, saw(machineIn("up")), NOW)).toMatchObject({
       step: { kind: "adopt_machine", id: "m1" },
     });
@@ -164,10 +175,10 @@ describe("to be running", () => {
   it("does not repeat an open create before its machine had time to appear", () => {
     const state = wanted({
       machine: null,
-      creating: { kind: "machine", name: "dXNlci0x", since: NOW - 5_000 },
+      creating: { kind: "machine", name: "dXNlci0x", believeAbsentAt: NOW + 10_000 },
     });
     expect(decide(state, saw({ kind: "absent" }, freeVolume), NOW)).toMatchObject({ kind: "wait" });
-    const later = NOW + VISIBILITY_GRACE_MS;
+    const later = NOW + 10_000;
     expect(decide(state, saw({ kind: "absent" }, freeVolume), later)).toMatchObject({
       step: { kind: "clear_create" },
     });
@@ -199,18 +210,48 @@ describe("to be running", () => {
   it("stays running when one answer of a gateway that was ready does not come", () => {
     const seen = saw(machineIn("up"), undefined, { kind: "unknown", why: "silent" });
     expect(decide(wanted({ status: "running" }), seen, NOW)).toMatchObject({
-      kind: "settled",
+      kind: "wait",
+      on: "gateway",
+      problem: null,
       status: "running",
     });
   });
 
   it("tells why a gateway does not get ready, past the deadline", () => {
     const seen = saw(machineIn("up"), undefined, { kind: "starting", stage: "gateway" });
-    const decision = decide(wanted({ statusSince: NOW - START_DEADLINE_MS }), seen, NOW);
+    const decision = decide(wanted({ watched: watchedFor(START_DEADLINE_MS) }), seen, NOW);
     expect(decision).toMatchObject({
       kind: "wait",
       status: "starting",
       problem: { code: "gateway_not_ready" },
+    });
+  });
+
+  it("tells of a gateway that was ready and is silent for too long", () => {
+    const seen = saw(machineIn("up"), undefined, { kind: "unknown", why: "silent" });
+    const watched = { flyState: "up", since: 0, silentSince: NOW - START_DEADLINE_MS };
+    const decision = decide(wanted({ status: "running", watched }), seen, NOW);
+    expect(decision).toMatchObject({ status: "recovering", problem: { code: "gateway_not_ready" } });
+  });
+
+  it.each(["launching", "starting", "replacing", "stopping", "destroying"] as const)(
+    "tells of a machine that Fly keeps %s, measured from when it was seen so",
+    (phase) => {
+      const state = (ms: number) => wanted({ status: "running", statusSince: 0, watched: watchedFor(ms) });
+      expect(decide(state(1_000), saw(machineIn(phase)), NOW)).toMatchObject({ kind: "wait", problem: null });
+      expect(decide(state(START_DEADLINE_MS), saw(machineIn(phase)), NOW)).toMatchObject({
+        status: "recovering",
+        problem: { code: "machine_wedged" },
+      });
+    },
+  );
+
+  it("gives a step that Fly accepted time to show before it is repeated", () => {
+    const accepted = { kind: "update_machine", at: NOW - 1_000 };
+    const state = wanted({ generation: 2, accepted });
+    expect(decide(state, saw(machineIn("up")), NOW)).toMatchObject({ kind: "wait", until: NOW + 14_000 });
+    expect(decide(state, saw(machineIn("up")), NOW + 14_000)).toMatchObject({
+      step: { kind: "update_machine" },
     });
   });
 
@@ -219,6 +260,12 @@ describe("to be running", () => {
     expect(decide(wanted(), seen, NOW)).toMatchObject({
       kind: "wait",
       problem: { code: "gateway_degraded" },
+    });
+  });
+
+  it("updates a machine of another generation, also of one that a lost record had given", () => {
+    expect(decide(wanted(), saw(machineIn("up", { generation: 7 })), NOW)).toMatchObject({
+      step: { kind: "update_machine", generation: 1 },
     });
   });
 
@@ -322,8 +369,28 @@ describe("to be destroyed", () => {
     });
   });
 
+  it("finds a machine that it lost by the volume that the machine holds", () => {
+    const lost = { ...doomed, machine: null };
+    const held = { ...freeVolume, attachedMachineId: "m7" };
+    expect(decide(lost, saw({ kind: "none" }, held), NOW)).toMatchObject({
+      step: { kind: "adopt_machine", id: "m7" },
+    });
+    expect(decide(doomed, saw({ kind: "absent" }, held), NOW)).toMatchObject({
+      step: { kind: "delete_volume" },
+    });
+  });
+
+  it("leaves a machine of another tenant alone, and goes on with what is its own", () => {
+    const decision = decide(doomed, saw(machineIn("up", { ours: false })), NOW);
+    expect(decision).toMatchObject({ step: { kind: "mark_down", forgetId: true }, status: "destroying" });
+  });
+
   it("keeps the record while a create is open", () => {
-    const open = { ...doomed, machine: null, creating: { kind: "machine", name: "n", since: NOW } as const };
+    const open = {
+      ...doomed,
+      machine: null,
+      creating: { kind: "machine", name: "n", believeAbsentAt: NOW + 1 } as const,
+    };
     expect(decide(open, saw({ kind: "absent" }, { kind: "absent" }), NOW)).toMatchObject({ kind: "wait" });
   });
 });

@@ -1,27 +1,32 @@
+import {
+  down,
+  notOurs,
+  RECHECK_MS,
+  RECHECK_SLOW_MS,
+  refused,
+  settled,
+  step,
+  unknown,
+  wait,
+  wedged,
+} from "./decisions.ts";
 import type { Observation, ObservedMachine, ObservedVolume } from "./observation.ts";
+import {
+  awaitEffect,
+  isOverdue,
+  isStartOverdue,
+  notVisibleYet,
+  openCreateMayAppear,
+  START_DEADLINE_MS,
+  tooManyBringUps,
+} from "./patience.ts";
 import type { InstanceState, Status } from "./state.ts";
-import type { Awaited, Decision, Problem, Step } from "./step.ts";
+import type { Decision, Problem } from "./step.ts";
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
-const HOUR_MS = 60 * MINUTE_MS;
 
-/** Cold image pulls of up to 70 s and gateways of up to 30 s were measured; what takes longer than this is told. */
-export const START_DEADLINE_MS = 5 * MINUTE_MS;
-/** Fly's own threshold for a machine stuck between two states (docs: machines/machine-states). */
-const TRANSITION_DEADLINE_MS = 5 * MINUTE_MS;
-/** A fresh resource may not be visible at once (fly-machines-api.md F-05): so long its absence is not believed. */
-export const VISIBILITY_GRACE_MS = 15 * SECOND_MS;
-/** Starts and creates an hour for one wish of the user; a crash loop ends there. */
-export const BRING_UPS_PER_HOUR = 6;
-/** Between the user's own start and the first by ourselves: time for Fly to show what the start did. */
-const BRING_UP_PAUSE_MS_FIRST = SECOND_MS;
-/** Between later ones; it doubles. */
-const BRING_UP_PAUSE_MS = 5 * SECOND_MS;
-const BRING_UP_PAUSE_MS_MAX = 5 * MINUTE_MS;
-/** How long a pass sleeps on a wait that nothing it can subscribe to will end. */
-const RECHECK_MS = 10 * SECOND_MS;
-const RECHECK_SLOW_MS = MINUTE_MS;
+type PresentMachine = Extract<ObservedMachine, { kind: "present" }>;
 
 /**
  * The one place of every rule: what is the next step for this instance, seen so, at this instant?
@@ -50,26 +55,22 @@ function decideDestroyed(state: InstanceState, seen: Observation, now: number): 
   if (machine.kind === "unknown") return unknown(machine.why, status, now);
   if (machine.kind === "present") {
     if (machine.ours === false) {
-      return refused(status, now, notOurs(machine.id));
+      return down({ kind: "mark_down", forgetId: true, ...notOurs(machine.id) }, status);
     }
-    if (machine.phase === "destroying") {
-      return overdue(state, now)
-        ? wait(
-            "time",
-            now + RECHECK_SLOW_MS,
-            "the machine is still being destroyed",
-            status,
-            wedged(machine.flyState),
-          )
-        : wait("machine", now + RECHECK_SLOW_MS, "the machine is being destroyed", status);
-    }
-    return step({ kind: "destroy_machine", id: machine.id }, "the instance is to go", status);
+    if (machine.phase === "destroying") return between(state, machine, status, now, RECHECK_SLOW_MS);
+    return (
+      awaitEffect(state, "destroy_machine", status, now) ??
+      step({ kind: "destroy_machine", id: machine.id }, "the instance is to go", status)
+    );
   }
   if (openCreateMayAppear(state, "machine", now) || notVisibleYet(state.machine, now)) {
     return wait("time", now + SECOND_MS, "a machine may still appear", status);
   }
   if (volume.kind === "unknown") return unknown(volume.why, status, now);
   if (volume.kind === "present") {
+    const holder = volume.attachedMachineId;
+    // A machine that the record does not know, but that holds our volume: to be looked at, and to go first if it is ours.
+    if (holder !== null && machine.kind === "none") return adopt(holder, "it holds the volume", status);
     return step({ kind: "delete_volume", id: volume.id }, "the instance is to go", status);
   }
   if (openCreateMayAppear(state, "volume", now) || notVisibleYet(state.volume, now)) {
@@ -88,51 +89,26 @@ function decideStopped(state: InstanceState, seen: Observation, now: number): De
     case "none":
       return volumeFirst(state, seen.volume, now, atRest) ?? settled(atRest, "no machine is wanted");
     case "absent":
-      if (openCreateMayAppear(state, "machine", now)) {
-        return wait("time", visibleFrom(state), "a machine may still appear", state.status);
-      }
-      if (notVisibleYet(state.machine, now)) {
-        return wait("time", now + SECOND_MS, "the new machine is not visible yet", state.status);
-      }
-      if (state.machine !== null) {
-        return step(
-          {
-            kind: "mark_down",
-            forgetId: true,
-            code: "machine_gone",
-            message: "Fly no longer knows the machine.",
-          },
-          "the machine is gone while it was not wanted",
-          "stopped",
-        );
-      }
-      return step({ kind: "clear_create" }, "the create left no machine behind", state.status);
+      return absent(state, now, state.status, "stopped", "Fly no longer knows the machine.");
     case "present":
       break;
     default:
       return machine satisfies never;
   }
   if (machine.ours === false) return refused(state.status, now, notOurs(machine.id));
-  if (state.machine === null) return adopt(machine.id, state.status);
+  if (state.machine === null) return adopt(machine.id, "a machine of our name exists", state.status);
   switch (machine.phase) {
     case "launching":
     case "starting":
     case "up":
-      return step(
-        { kind: "stop_machine", id: machine.id },
-        `it is ${machine.flyState} and not wanted`,
-        "stopping",
+      return (
+        awaitEffect(state, "stop_machine", "stopping", now) ??
+        step({ kind: "stop_machine", id: machine.id }, `it is ${machine.flyState} and not wanted`, "stopping")
       );
     case "stopping":
     case "replacing":
     case "destroying":
-      return wait(
-        "machine",
-        now + RECHECK_MS,
-        `the machine is ${machine.flyState}`,
-        "stopping",
-        overdue(state, now) ? wedged(machine.flyState) : null,
-      );
+      return between(state, machine, "stopping", now);
     case "down":
     case "failed":
       return settled("stopped", "the machine is down, as wished");
@@ -150,40 +126,29 @@ function decideRunning(state: InstanceState, seen: Observation, now: number): De
     case "none":
       return createMachine(state, seen.volume, now, rising);
     case "absent":
-      if (openCreateMayAppear(state, "machine", now)) {
-        return wait("time", visibleFrom(state), "a machine may still appear", rising);
-      }
-      if (state.machine !== null) {
-        if (notVisibleYet(state.machine, now)) {
-          return wait("time", now + SECOND_MS, "the new machine is not visible yet", rising);
-        }
-        const message = "Fly no longer knows the machine; it is made anew on its volume.";
-        return down({ kind: "mark_down", forgetId: true, code: "machine_gone", message });
-      }
-      return step({ kind: "clear_create" }, "the create left no machine behind", rising);
+      return absent(
+        state,
+        now,
+        rising,
+        "stopped",
+        "Fly no longer knows the machine; it is made anew on its volume.",
+      );
     case "present":
       break;
     default:
       return machine satisfies never;
   }
   if (machine.ours === false) return refused(rising, now, notOurs(machine.id));
-  if (state.machine === null) return adopt(machine.id, rising);
+  if (state.machine === null) return adopt(machine.id, "a machine of our name exists", rising);
   switch (machine.phase) {
     case "up":
       return decideUp(state, machine, seen, now);
     case "launching":
     case "starting":
     case "replacing":
-      return wait(
-        "machine",
-        now + RECHECK_MS,
-        `the machine is ${machine.flyState}`,
-        rising,
-        overdue(state, now) ? wedged(machine.flyState) : null,
-      );
     case "stopping":
     case "destroying":
-      return wait("machine", now + RECHECK_MS, `the machine is ${machine.flyState}`, state.status);
+      return between(state, machine, rising, now);
     case "down":
     case "failed":
       return decideDown(state, machine, now, rising);
@@ -193,34 +158,21 @@ function decideRunning(state: InstanceState, seen: Observation, now: number): De
 }
 
 /** The machine is up; is it the right one, and does the gateway in it answer? */
-function decideUp(
-  state: InstanceState,
-  machine: Extract<ObservedMachine, { kind: "present" }>,
-  seen: Observation,
-  now: number,
-): Decision {
-  if (machine.generation !== null && machine.generation < state.generation) {
-    return step(
-      { kind: "update_machine", id: machine.id, generation: state.generation },
-      `it runs generation ${machine.generation}, ${state.generation} is wanted`,
-      risingStatus(state),
-    );
-  }
+function decideUp(state: InstanceState, machine: PresentMachine, seen: Observation, now: number): Decision {
+  const update = updateIfOlder(state, machine, risingStatus(state), now);
+  if (update !== null) return update;
   const { gateway } = seen;
   switch (gateway.kind) {
     case "ready":
       return settled("running", "the gateway answers ready");
     case "none":
-    case "unknown": {
-      const why = gateway.kind === "unknown" ? gateway.why : "the gateway was not asked";
-      // An answer that did not come says nothing about a gateway that was ready before.
-      if (state.status === "running") return settled("running", `unconfirmed: ${why}`);
-      return waitForGateway(state, now, why, null);
-    }
+      return waitForGateway(state, now, "the gateway was not asked", risingStatus(state));
+    case "unknown":
+      return decideSilent(state, now, gateway.why);
     case "starting":
-      return waitForGateway(state, now, `the gateway is starting (${gateway.stage})`, null);
+      return waitForGateway(state, now, `the gateway is starting (${gateway.stage})`, risingStatus(state));
     case "degraded":
-      return waitForGateway(state, now, "the gateway is degraded", {
+      return wait("time", now + RECHECK_MS, "the gateway is degraded", risingStatus(state), {
         code: "gateway_degraded",
         message: `The gateway can't start: it failed at the stage "${gateway.stage}".`,
       });
@@ -229,16 +181,23 @@ function decideUp(
   }
 }
 
-function waitForGateway(
-  state: InstanceState,
-  now: number,
-  reason: string,
-  problem: Problem | null,
-): Decision {
-  const status = risingStatus(state);
-  if (problem !== null) return wait("time", now + RECHECK_MS, reason, status, problem);
-  if (!overdue(state, now, START_DEADLINE_MS)) {
-    return wait("gateway", state.statusSince + START_DEADLINE_MS, reason, status);
+/** An answer that did not come says nothing about a gateway that was ready before; silence that lasts does. */
+function decideSilent(state: InstanceState, now: number, why: string): Decision {
+  if (state.status !== "running") return waitForGateway(state, now, why, risingStatus(state));
+  const silentSince = state.watched?.silentSince ?? now;
+  if (now < silentSince + START_DEADLINE_MS) {
+    return wait("gateway", silentSince + START_DEADLINE_MS, `unconfirmed: ${why}`, "running");
+  }
+  return wait("time", now + RECHECK_SLOW_MS, why, "recovering", {
+    code: "gateway_not_ready",
+    message: `The machine is up, but its controller has been silent for ${START_DEADLINE_MS / MINUTE_MS} minutes.`,
+  });
+}
+
+function waitForGateway(state: InstanceState, now: number, reason: string, status: Status): Decision {
+  if (!isStartOverdue(state, now)) {
+    const since = state.watched?.since ?? now;
+    return wait("gateway", since + START_DEADLINE_MS, reason, status);
   }
   return wait("time", now + RECHECK_SLOW_MS, reason, status, {
     code: "gateway_not_ready",
@@ -247,25 +206,14 @@ function waitForGateway(
 }
 
 /** The machine is down though it is wanted: told first where it died, then brought up, within a bound. */
-function decideDown(
-  state: InstanceState,
-  machine: Extract<ObservedMachine, { kind: "present" }>,
-  now: number,
-  rising: Status,
-): Decision {
+function decideDown(state: InstanceState, machine: PresentMachine, now: number, rising: Status): Decision {
   const exit = machine.exit === null ? "" : ` (${machine.exit})`;
   if (state.status === "running") {
     const message = `The machine went down on its own${exit}; it is started again.`;
-    return down({ kind: "mark_down", forgetId: false, code: "machine_stopped", message });
-  }
-  if (machine.generation !== null && machine.generation < state.generation) {
-    return step(
-      { kind: "update_machine", id: machine.id, generation: state.generation },
-      `it has generation ${machine.generation}, ${state.generation} is wanted`,
-      rising,
-    );
+    return down({ kind: "mark_down", forgetId: false, code: "machine_stopped", message }, "stopped");
   }
   return (
+    updateIfOlder(state, machine, rising, now) ??
     tooManyBringUps(state, now, exit, rising) ??
     step(
       { kind: "start_machine", id: machine.id },
@@ -276,12 +224,34 @@ function decideDown(
   );
 }
 
+/** A machine of another generation than the wanted one takes over the wanted configuration, up or down. */
+function updateIfOlder(
+  state: InstanceState,
+  machine: PresentMachine,
+  rising: Status,
+  now: number,
+): Decision | null {
+  if (machine.generation === null || machine.generation === state.generation) return null;
+  return (
+    awaitEffect(state, "update_machine", rising, now) ??
+    step(
+      { kind: "update_machine", id: machine.id, generation: state.generation },
+      `it has generation ${machine.generation}, ${state.generation} is wanted`,
+      rising,
+    )
+  );
+}
+
 function createMachine(state: InstanceState, volume: ObservedVolume, now: number, rising: Status): Decision {
   const first = volumeFirst(state, volume, now, rising);
   if (first !== null) return first;
   if (volume.kind !== "present") return unknown("the volume was not asked for", rising, now);
   if (volume.attachedMachineId !== null) {
-    return wait("time", now + RECHECK_MS, `the volume is still bound to ${volume.attachedMachineId}`, rising);
+    const reason = `the volume is still bound to machine ${volume.attachedMachineId}`;
+    return wait("time", now + RECHECK_MS, reason, rising, {
+      code: "volume_busy",
+      message: `The volume is bound to machine ${volume.attachedMachineId}, which this instance does not know.`,
+    });
   }
   return (
     tooManyBringUps(state, now, "", rising) ??
@@ -301,36 +271,10 @@ function volumeFirst(
   now: number,
   status: Status,
 ): Decision | null {
-  if (state.volume === null) {
-    switch (volume.kind) {
-      case "unknown":
-        return unknown(volume.why, status, now);
-      case "present":
-        return step(
-          { kind: "adopt_volume", id: volume.id, region: volume.region },
-          "a volume of our name exists",
-          status,
-        );
-      case "none":
-      case "absent": {
-        if (openCreateMayAppear(state, "volume", now)) {
-          return wait("time", visibleFrom(state), "a volume may still appear", status);
-        }
-        const region = state.regions[0];
-        if (region === undefined)
-          return refused(status, now, { code: "no_capacity", message: "No region is configured." });
-        return step(
-          { kind: "create_volume", name: state.volumeName, region },
-          "there is no volume yet",
-          status,
-        );
-      }
-      default:
-        return volume satisfies never;
-    }
-  }
   if (volume.kind === "unknown") return unknown(volume.why, status, now);
-  if (volume.kind === "absent") {
+  if (volume.kind === "none") return unknown("the volume was not asked for", status, now);
+  if (state.volume !== null) {
+    if (volume.kind === "present") return null;
     if (notVisibleYet(state.volume, now)) {
       return wait("time", now + SECOND_MS, "the new volume is not visible yet", status);
     }
@@ -339,26 +283,51 @@ function volumeFirst(
       message: `Fly no longer knows the volume ${state.volume.id}; nothing is made in its place.`,
     });
   }
-  return null;
+  if (volume.kind === "present") {
+    const { id, region } = volume;
+    return step({ kind: "adopt_volume", id, region }, "a volume of our name exists", status);
+  }
+  if (openCreateMayAppear(state, "volume", now)) {
+    return wait("time", now + SECOND_MS, "a volume may still appear", status);
+  }
+  const region = state.regions[0];
+  if (region === undefined) {
+    return refused(status, now, { code: "no_capacity", message: "No region is configured." });
+  }
+  return step(
+    { kind: "create_volume", name: state.volumeName, region },
+    "there is no volume yet",
+    status,
+    state.lastError,
+  );
 }
 
-function tooManyBringUps(state: InstanceState, now: number, exit: string, rising: Status): Decision | null {
-  const recent = state.bringUps.filter((at) => at > now - HOUR_MS);
-  const latest = recent.at(-1);
-  const oldest = recent[0];
-  if (latest === undefined || oldest === undefined) return null;
-  if (recent.length >= BRING_UPS_PER_HOUR) {
-    return wait("time", oldest + HOUR_MS, "it went down too often", "stopped", {
-      code: "gave_up",
-      message: `The machine was brought up ${recent.length} times within an hour and went down each time${exit}.`,
-    });
+/** The machine that the record knows, or that an open create may have made, is not there. */
+function absent(
+  state: InstanceState,
+  now: number,
+  meanwhile: Status,
+  after: Status,
+  message: string,
+): Decision {
+  if (openCreateMayAppear(state, "machine", now) || notVisibleYet(state.machine, now)) {
+    return wait("time", now + SECOND_MS, "the machine may still appear", meanwhile);
   }
-  const pause =
-    recent.length === 1
-      ? BRING_UP_PAUSE_MS_FIRST
-      : Math.min(BRING_UP_PAUSE_MS * 2 ** (recent.length - 2), BRING_UP_PAUSE_MS_MAX);
-  if (latest + pause <= now) return null;
-  return wait("machine", latest + pause, "a pause before the next try", rising, state.lastError);
+  if (state.machine === null)
+    return step({ kind: "clear_create" }, "the create left no machine behind", meanwhile);
+  return down({ kind: "mark_down", forgetId: true, code: "machine_gone", message }, after);
+}
+
+/** The machine is between two states: Fly is waited for, up to a deadline, past which the user is told. */
+function between(
+  state: InstanceState,
+  machine: PresentMachine,
+  status: Status,
+  now: number,
+  recheckMs = RECHECK_MS,
+): Decision {
+  const problem: Problem | null = isOverdue(state, now) ? wedged(machine.flyState) : null;
+  return wait("machine", now + recheckMs, `the machine is ${machine.flyState}`, status, problem);
 }
 
 /** While it comes up: `starting` for a user who asked, `recovering` when it is brought back by itself. */
@@ -368,68 +337,6 @@ function risingStatus(state: InstanceState): Status {
     : "starting";
 }
 
-function openCreateMayAppear(state: InstanceState, kind: "machine" | "volume", now: number): boolean {
-  return state.creating?.kind === kind && now < visibleFrom(state);
-}
-
-/** A resource that we made a moment ago and that has not shown itself: its absence is not believed. */
-function notVisibleYet(resource: { createdAt: number; seen: boolean } | null, now: number): boolean {
-  return resource !== null && !resource.seen && now < resource.createdAt + VISIBILITY_GRACE_MS;
-}
-
-function visibleFrom(state: InstanceState): number {
-  return (state.creating?.since ?? 0) + VISIBILITY_GRACE_MS;
-}
-
-function overdue(state: InstanceState, now: number, deadlineMs = TRANSITION_DEADLINE_MS): boolean {
-  return now >= state.statusSince + deadlineMs;
-}
-
-function wedged(flyState: string): Problem {
-  return {
-    code: "machine_wedged",
-    message: `Fly has kept the machine in "${flyState}" for over five minutes.`,
-  };
-}
-
-function notOurs(id: string): Problem {
-  return {
-    code: "machine_not_ours",
-    message: `Machine ${id} has our name but not this tenant's metadata; it is left alone.`,
-  };
-}
-
-function adopt(id: string, status: Status): Decision {
-  return step({ kind: "adopt_machine", id }, "a machine of our name exists", status);
-}
-
-function down(mark: Extract<Step, { kind: "mark_down" }>): Decision {
-  return step(mark, mark.message, "stopped", { code: mark.code, message: mark.message });
-}
-
-function unknown(why: string, status: Status, now: number): Decision {
-  const problem: Problem = { code: "fly_unreachable", message: why };
-  return { kind: "wait", on: "time", until: now, reason: `not known: ${why}`, status, problem, failed: true };
-}
-
-function refused(status: Status, now: number, problem: Problem): Decision {
-  return wait("time", now + RECHECK_SLOW_MS, problem.message, status, problem);
-}
-
-function step(step: Step, reason: string, status: Status, problem: Problem | null = null): Decision {
-  return { kind: "step", step, reason, status, problem };
-}
-
-function settled(status: Status, reason: string): Decision {
-  return { kind: "settled", status, reason, problem: null };
-}
-
-function wait(
-  on: Awaited,
-  until: number,
-  reason: string,
-  status: Status,
-  problem: Problem | null = null,
-): Decision {
-  return { kind: "wait", on, until, reason, status, problem, failed: false };
+function adopt(id: string, reason: string, status: Status): Decision {
+  return step({ kind: "adopt_machine", id }, reason, status);
 }

@@ -97,12 +97,13 @@ async function runEffort(ports: LoopPorts, effort: Effort): Promise<Verdict> {
     if (before === null) return { kind: "settled" };
     const signal = effort.nudged();
     const seen = await observe(before, ports);
-    const state = storage.load();
-    if (state === null) return { kind: "settled" };
+    const current = storage.load();
+    if (current === null) return { kind: "settled" };
     // What was seen for an older wish may not hold what the newer one needs to know.
-    if (state.epoch !== before.epoch) continue;
+    if (current.epoch !== before.epoch) continue;
+    const state = noteSeen(current, seen, clock.now());
     const decision = decide(state, seen, clock.now());
-    const told = tell(ports, noteSeen(state, seen), decision);
+    const told = tell(ports, current, state, decision);
     switch (decision.kind) {
       case "settled":
         return { kind: "settled" };
@@ -133,13 +134,19 @@ const PASSING: ReadonlySet<ProblemCode> = new Set([
   "fly_unreachable",
   "fly_busy",
   "no_capacity",
+  "volume_busy",
   "machine_gone",
   "machine_stopped",
 ]);
 const SIT_OUT_MS_MAX = 5_000;
 
-/** Stores and logs what the decision tells the user, where that is new. */
-function tell({ storage, clock }: LoopPorts, state: InstanceState, decision: Decision): InstanceState {
+/** Stores and logs what was seen and what the decision tells the user, where that is new. */
+function tell(
+  { storage, clock }: LoopPorts,
+  stored: InstanceState,
+  state: InstanceState,
+  decision: Decision,
+): InstanceState {
   const now = clock.now();
   const next = applyDecision(state, decision, now);
   const event = { at: now, outcome: null, durationMs: null };
@@ -149,7 +156,7 @@ function tell({ storage, clock }: LoopPorts, state: InstanceState, decision: Dec
   if (next.lastError !== null && next.lastError.at !== state.lastError?.at) {
     storage.append({ ...event, kind: "problem", what: next.lastError.code, why: next.lastError.message });
   }
-  storage.save(next);
+  if (JSON.stringify(next) !== JSON.stringify(stored)) storage.save(next);
   return next;
 }
 
@@ -206,7 +213,7 @@ async function pause(
       break;
     case "gateway": {
       // The younger the start, the denser the questions; a gateway takes from two to thirty seconds.
-      const age = (startedAt - state.statusSince) / 20;
+      const age = (startedAt - (state.watched?.since ?? startedAt)) / 20;
       await clock.sleep(
         Math.min(left, Math.max(GATEWAY_POLL_MS_MIN, Math.min(age, GATEWAY_POLL_MS_MAX))),
         signal,
@@ -214,7 +221,9 @@ async function pause(
       break;
     }
     case "machine":
-      if (seen.machine.kind === "present") {
+      if (seen.machine.kind !== "present") {
+        await clock.sleep(left, signal);
+      } else {
         const timeoutS = Math.min(MACHINE_WAIT_S_MAX, Math.max(1, Math.ceil(left / 1_000)));
         const { id, instanceId } = seen.machine;
         const answer = await fly.waitForMachine(

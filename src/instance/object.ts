@@ -62,16 +62,15 @@ export class KiloClawInstance extends DurableObject<Env> {
   async provision(request: ProvisionRequest): Promise<ProvisionResult> {
     const opened = this.#open();
     if ("kind" in opened) return opened;
-    const { config, state: known } = opened;
-    if (known?.intent === "destroyed") return { kind: "destroying" };
-    // Names and fingerprints are hashes, and hashing yields; the record is read again before it is written.
+    const { config } = opened;
     const sandboxId = await sandboxIdOf(request.userId);
     const volumeName = await volumeNameOf(sandboxId);
-    const settings = mergeSettings(known?.settings ?? NO_SETTINGS, request);
-    const machineSize = request.machineSize ?? known?.machineSize ?? DEFAULT_MACHINE_SIZE;
-    const fingerprint = await fingerprintOf(config.machineDefaults, machineSize, settings);
+    // From here to the write nothing is awaited, so that no other operation comes in between.
     const current = this.#store.load();
     if (current?.intent === "destroyed") return { kind: "destroying" };
+    const settings = mergeSettings(current?.settings ?? NO_SETTINGS, request);
+    const machineSize = request.machineSize ?? current?.machineSize ?? DEFAULT_MACHINE_SIZE;
+    const fingerprint = fingerprintOf(config.machineDefaults, machineSize, settings);
     const now = Date.now();
     const next =
       current === null
@@ -80,7 +79,7 @@ export class KiloClawInstance extends DurableObject<Env> {
             { regions: regionsOf(config, request.region), machineSize, settings, fingerprint },
             now,
           )
-        : takeOver(current, machineSize, settings, fingerprint);
+        : takeOver(current, machineSize, settings, fingerprint, now);
     await this.#operate("provision", next);
     return { kind: "provisioned", sandboxId, status: this.#store.load()?.status ?? next.status };
   }
@@ -105,7 +104,7 @@ export class KiloClawInstance extends DurableObject<Env> {
     );
   }
 
-  /** Deletes machine, volume and record, in that order. An instance that does not exist is destroyed already. */
+  /** Deletes machine, volume and record, in that order. */
   async destroy(): Promise<OperationResult> {
     return this.#wish("destroy", "destroyed", (asked) => asked);
   }
@@ -186,11 +185,9 @@ export class KiloClawInstance extends DurableObject<Env> {
   ): Promise<OperationResult> {
     const opened = this.#open();
     if ("kind" in opened) return opened;
-    if (opened.state === null) return { kind: "not_provisioned" };
-    const { machineSize, settings } = opened.state;
-    const fingerprint = await fingerprintOf(opened.config.machineDefaults, machineSize, settings);
-    const state = this.#store.load();
+    const { config, state } = opened;
     if (state === null) return { kind: "not_provisioned" };
+    const fingerprint = fingerprintOf(config.machineDefaults, state.machineSize, state.settings);
     if (state.intent === "destroyed" && intent !== "destroyed") return { kind: "destroying" };
     return this.#operate(name, adjust(withIntent(state, intent, Date.now()), fingerprint, state));
   }
@@ -239,7 +236,7 @@ export class KiloClawInstance extends DurableObject<Env> {
       fly: createFlyClient({
         baseUrl: fly.apiBaseUrl,
         token: fly.apiToken,
-        onCall: (call) => this.#log.debug("fly_call", call),
+        onCall: (call) => this.#log[call.refusal === null ? "debug" : "warn"]("fly_call", call),
       }),
       health: (appName, machineId) =>
         askHealth({ proxyUrl: flyProxyUrl(fly.proxyUrlPattern, appName), machineId }),
@@ -277,7 +274,8 @@ const NO_SETTINGS: Settings = {
 function mergeSettings(known: Settings, request: ProvisionRequest): Settings {
   const { envVars, kilocodeApiKey, kilocodeDefaultModel, channels = {} } = request;
   return {
-    envVars: envVars ?? known.envVars,
+    // In the order of their names, so that equal settings are equal texts.
+    envVars: sortByName(envVars ?? known.envVars),
     kilocodeApiKey: kilocodeApiKey === undefined ? known.kilocodeApiKey : kilocodeApiKey,
     kilocodeDefaultModel:
       kilocodeDefaultModel === undefined ? known.kilocodeDefaultModel : kilocodeDefaultModel,
@@ -285,16 +283,23 @@ function mergeSettings(known: Settings, request: ProvisionRequest): Settings {
   };
 }
 
-/** Changed settings make a new generation, which a running machine takes over by an update. */
+/** Changed settings make a new generation, which a running machine takes over by an update, and comes up with. */
 function takeOver(
   state: InstanceState,
   machineSize: InstanceState["machineSize"],
   settings: Settings,
   fingerprint: string,
+  now: number,
 ): InstanceState {
   const unchanged =
     JSON.stringify([state.machineSize, state.settings]) === JSON.stringify([machineSize, settings]);
-  return unchanged ? state : withNewGeneration({ ...state, machineSize, settings }, fingerprint);
+  if (unchanged) return state;
+  const changed = withNewGeneration({ ...state, machineSize, settings }, fingerprint);
+  return state.status === "running" ? withStatus(changed, "starting", now) : changed;
+}
+
+function sortByName<T>(entries: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(Object.entries(entries).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function regionsOf(config: Config, wished: string | undefined): string[] {

@@ -1,4 +1,5 @@
 import type { FlyClient } from "../fly/client.ts";
+import type { FlyError } from "../fly/errors.ts";
 import { type FlyMachine, isVolumeGone } from "../fly/schemas.ts";
 import type { Health } from "../gateway/health.ts";
 import { METADATA_GENERATION, METADATA_SANDBOX, METADATA_USER } from "./names.ts";
@@ -27,6 +28,11 @@ export async function observe(state: InstanceState, ports: ObservePorts): Promis
   return { machine, volume, gateway };
 }
 
+/** Fly's own words stay in the operator's log. */
+function whyOf({ status }: FlyError): string {
+  return status === null ? "Fly did not answer" : `Fly answered ${status}`;
+}
+
 const nothingAsked = { kind: "none" } as const;
 
 async function observeMachine(state: InstanceState, fly: FlyClient): Promise<ObservedMachine> {
@@ -34,7 +40,7 @@ async function observeMachine(state: InstanceState, fly: FlyClient): Promise<Obs
   if (id !== null) return readMachine(state, fly, id);
   if (state.creating?.kind !== "machine") return nothingAsked;
   const found = await fly.findMachines(state.appName, METADATA_SANDBOX, state.sandboxId);
-  if (!found.ok) return { kind: "unknown", why: found.error.message };
+  if (!found.ok) return { kind: "unknown", why: whyOf(found.error) };
   // A name is unique among live machines, so there is at most one; the list is only believed after a look at it.
   const candidate = found.value.find(
     ({ name, state: word }) => name === state.sandboxId && word !== "destroyed",
@@ -47,9 +53,12 @@ async function readMachine(state: InstanceState, fly: FlyClient, id: string): Pr
   if (!answer.ok) {
     return answer.error.kind === "not_found"
       ? { kind: "absent" }
-      : { kind: "unknown", why: answer.error.message };
+      : { kind: "unknown", why: whyOf(answer.error) };
   }
   const machine = answer.value;
+  // Fly keeps the last state of a machine whose host is gone (fly-machines-api.md §5.2); it tells nothing.
+  if (machine.host_status === "unreachable")
+    return { kind: "unknown", why: "the machine's host can't be reached" };
   const phase = phaseOf(machine.state);
   if (phase === "gone") return { kind: "absent" };
   if (phase === null) return { kind: "unknown", why: `Fly reports the machine as "${machine.state}"` };
@@ -132,25 +141,26 @@ function volumeMatters(state: InstanceState, machine: ObservedMachine): boolean 
 
 async function observeVolume(state: InstanceState, fly: FlyClient): Promise<ObservedVolume> {
   const id = state.volume?.id ?? state.pendingDestroyVolumeId;
-  if (id === null) {
-    if (state.creating?.kind !== "volume") return nothingAsked;
-    const found = await fly.findVolumes(state.appName, state.volumeName);
-    if (!found.ok) return { kind: "unknown", why: found.error.message };
-    const newest = found.value.toSorted((a, b) => (b.created_at ?? "").localeCompare(a.created_at ?? ""))[0];
-    if (newest === undefined) return { kind: "absent" };
-    return present(newest.id, newest.region ?? state.regions[0] ?? "", newest.attached_machine_id ?? null);
-  }
+  if (id !== null) return readVolume(state, fly, id);
+  const found = await fly.findVolumes(state.appName, state.volumeName);
+  if (!found.ok) return { kind: "unknown", why: whyOf(found.error) };
+  const newest = found.value.toSorted((a, b) => (b.created_at ?? "").localeCompare(a.created_at ?? ""))[0];
+  // A list may still show what is gone (fly-machines-api.md F-48): it is only believed after a look at the volume itself.
+  return newest === undefined ? { kind: "absent" } : readVolume(state, fly, newest.id);
+}
+
+async function readVolume(state: InstanceState, fly: FlyClient, id: string): Promise<ObservedVolume> {
   const answer = await fly.getVolume(state.appName, id);
   if (!answer.ok) {
     return answer.error.kind === "not_found"
       ? { kind: "absent" }
-      : { kind: "unknown", why: answer.error.message };
+      : { kind: "unknown", why: whyOf(answer.error) };
   }
   if (isVolumeGone(answer.value)) return { kind: "absent" };
   // A missing region means: as it was (fly-machines-api.md §6.1).
   return present(
     id,
-    answer.value.region ?? state.volume?.region ?? "",
+    answer.value.region ?? state.volume?.region ?? state.regions[0] ?? "",
     answer.value.attached_machine_id ?? null,
   );
 }

@@ -70,8 +70,7 @@ describe("the pause after a failed step", () => {
 describe("a create", () => {
   it("stands open from before it is sent", () => {
     expect(beginStep(record(), createMachine, NOW)).toMatchObject({
-      creating: { kind: "machine", name: "dXNlci0x", since: NOW },
-      bringUps: [NOW],
+      creating: { kind: "machine", name: "dXNlci0x", believeAbsentAt: NOW + 60 * SECOND_MS },
     });
   });
 
@@ -102,9 +101,10 @@ describe("a create", () => {
 
   it("whose answer was lost stays open", () => {
     const lost = after(record(), createVolume, { kind: "outcome_unknown", message: "silence" });
+    // What it made, if anything, shows within the grace.
     expect(lost).toMatchObject({
       volume: null,
-      creating: { kind: "volume", name: "kc_volume" },
+      creating: { kind: "volume", name: "kc_volume", believeAbsentAt: NOW + 15 * SECOND_MS },
       lastError: { code: "fly_unreachable" },
     });
   });
@@ -148,7 +148,7 @@ describe("an outcome that comes after a newer wish", () => {
   });
 
   it("does not close the open create of another kind", () => {
-    const creating = { kind: "volume", name: "kc_volume", since: NOW } as const;
+    const creating = { kind: "volume", name: "kc_volume", believeAbsentAt: NOW } as const;
     const next = applyOutcome(
       record({ creating }),
       { kind: "adopt_machine", id: "m1" },
@@ -170,10 +170,32 @@ it("forgets the id of a machine that is gone, and keeps that of one that is down
   expect(after(state, { ...mark, forgetId: false }, { kind: "done" }).machine).toEqual(knownMachine);
 });
 
-it("counts bring-ups of the last hour, and no older ones", () => {
+it("counts the bring-ups of the last hour that Fly accepted, and no others", () => {
   const state = record({ bringUps: [NOW - HOUR_MS - 1, NOW - HOUR_MS + 1] });
-  expect(beginStep(state, startMachine, NOW).bringUps).toEqual([NOW - HOUR_MS + 1, NOW]);
-  expect(beginStep(state, { kind: "stop_machine", id: "m1" }, NOW).bringUps).toEqual(state.bringUps);
+  const counted = [NOW - HOUR_MS + 1, NOW];
+  expect(after(state, startMachine, { kind: "done" }).bringUps).toEqual(counted);
+  expect(after(state, createMachine, { kind: "machine_created", id: "m7" }).bringUps).toEqual(counted);
+  const full: Outcome = { kind: "no_capacity", message: "no room" };
+  const unknown: Outcome = { kind: "outcome_unknown", message: "silence" };
+  for (const outcome of [refused, full, unknown]) {
+    expect(after(state, startMachine, outcome).bringUps).toEqual(state.bringUps);
+  }
+  expect(after(state, { kind: "stop_machine", id: "m1" }, { kind: "done" }).bringUps).toEqual(state.bringUps);
+});
+
+it("keeps the order of regions where a step that needs no region finds no room", () => {
+  const next = after(record(), startMachine, { kind: "no_capacity", message: "no room" });
+  expect(next.regions).toEqual(["ams", "fra"]);
+});
+
+it("remembers the step that Fly accepted last, until there is another machine", () => {
+  const stopped = after(
+    record({ machine: knownMachine }),
+    { kind: "stop_machine", id: "m1" },
+    { kind: "done" },
+  );
+  expect(stopped.accepted).toEqual({ kind: "stop_machine", at: NOW });
+  expect(after(stopped, createMachine, { kind: "machine_created", id: "m7" }).accepted).toBeNull();
 });
 
 describe("what a decision tells", () => {
@@ -188,6 +210,7 @@ describe("what a decision tells", () => {
     const running = applyDecision(record({ status: "starting" }), settled("running"), NOW + 1);
     expect(running).toMatchObject({ status: "running", statusSince: NOW + 1, lastStartedAt: NOW + 1 });
     expect(applyDecision(running, settled("running"), NOW + 9)).toEqual(running);
+    expect(applyDecision({ ...running, failures: 9 }, settled("running"), NOW + 9).failures).toBe(0);
     expect(applyDecision(running, settled("stopped"), NOW + 5)).toMatchObject({ lastStoppedAt: NOW + 5 });
   });
 
@@ -212,14 +235,29 @@ describe("what a decision tells", () => {
   });
 });
 
-it("notes that a fresh resource was seen, and changes nothing else", () => {
-  const machine = { ...knownMachine, seen: false };
-  const volume = { ...knownVolume, seen: false };
-  const state = record({ machine, volume });
-  expect(noteSeen(state, saw({ kind: "absent" }, { kind: "absent" }))).toEqual(state);
-  expect(noteSeen(state, saw(machineIn("up")))).toEqual({ ...state, machine: { ...machine, seen: true } });
-  expect(noteSeen(state, saw({ kind: "absent" }, freeVolume))).toEqual({
-    ...state,
-    volume: { ...volume, seen: true },
+describe("what was seen", () => {
+  it("shows that a fresh resource is visible", () => {
+    const machine = { ...knownMachine, seen: false };
+    const volume = { ...knownVolume, seen: false };
+    const state = record({ machine, volume });
+    expect(noteSeen(state, saw({ kind: "absent" }, { kind: "absent" }), NOW)).toEqual(state);
+    expect(noteSeen(state, saw(machineIn("up")), NOW).machine?.seen).toBe(true);
+    expect(noteSeen(state, saw({ kind: "absent" }, freeVolume), NOW).volume?.seen).toBe(true);
+  });
+
+  it("dates the machine's state and the silence of its controller", () => {
+    const silent = { kind: "unknown", why: "silent" } as const;
+    const see = (
+      state: InstanceState,
+      phase: "up" | "down",
+      gateway: Parameters<typeof saw>[2],
+      at: number,
+    ) => noteSeen(state, saw(machineIn(phase), undefined, gateway), at);
+    const up = see(record(), "up", { kind: "ready" }, NOW);
+    expect(up.watched).toEqual({ flyState: "up", since: NOW, silentSince: null });
+    const quiet = see(see(up, "up", silent, NOW + 1), "up", silent, NOW + 2);
+    expect(quiet.watched).toEqual({ flyState: "up", since: NOW, silentSince: NOW + 1 });
+    expect(see(quiet, "up", { kind: "ready" }, NOW + 3).watched?.silentSince).toBeNull();
+    expect(see(quiet, "down", undefined, NOW + 4).watched?.since).toBe(NOW + 4);
   });
 });

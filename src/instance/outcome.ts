@@ -19,15 +19,23 @@ export type Outcome =
   /** No answer, or one that leaves open whether it took effect. */
   | { kind: "outcome_unknown"; message: string };
 
-/** What must be stored before the step is performed: the mark of an open create, and the bring-up it counts as. */
+/** The longest that a create can be under way, as the client of Fly waits for it, and then some. */
+const CREATE_MS_MAX = 45_000;
+/** A fresh resource may not be visible at once (fly-machines-api.md F-05): so long its absence is not believed. */
+export const VISIBILITY_GRACE_MS = 15_000;
+
+/**
+ * What must be stored before the step is performed: that it creates, and under which name. Should nobody live to see the
+ * outcome, its absence is only believed when the create must be over and visible.
+ */
 export function beginStep(state: InstanceState, step: Step, now: number): InstanceState {
+  const believeAbsentAt = now + CREATE_MS_MAX + VISIBILITY_GRACE_MS;
   switch (step.kind) {
     case "create_volume":
-      return { ...state, creating: { kind: "volume", name: step.name, since: now } };
+      return { ...state, creating: { kind: "volume", name: step.name, believeAbsentAt } };
     case "create_machine":
-      return { ...countBringUp(state, now), creating: { kind: "machine", name: step.name, since: now } };
+      return { ...state, creating: { kind: "machine", name: step.name, believeAbsentAt } };
     case "start_machine":
-      return countBringUp(state, now);
     case "adopt_volume":
     case "adopt_machine":
     case "update_machine":
@@ -57,16 +65,15 @@ export function applyOutcome(
     case "failed":
       return failed(withoutOpenCreate(state, step), outcome.code, outcome.message, now, outcome.retryAfterMs);
     case "no_capacity": {
-      const [full, ...others] = state.regions;
-      const rotated = full === undefined ? state : { ...state, regions: [...others, full] };
-      return failed(withoutOpenCreate(rotated, step), "no_capacity", outcome.message, now, null);
+      const next = step.kind === "create_volume" ? withFullRegionLast(state) : state;
+      return failed(withoutOpenCreate(next, step), "no_capacity", outcome.message, now, null);
     }
     case "outcome_unknown":
-      return failed(state, "fly_unreachable", outcome.message, now, null);
+      return failed(withCreateOver(state, step, now), "fly_unreachable", outcome.message, now, null);
     case "name_taken":
       return withMachine(succeeded(state), outcome.machineId, now);
     case "machine_created":
-      return withMachine(succeeded(state), outcome.id, now);
+      return withMachine(countBringUp(succeeded(state), now), outcome.id, now);
     case "volume_created":
       return withVolume(succeeded(state), outcome.id, outcome.region, now);
     case "done":
@@ -85,15 +92,19 @@ function done(state: InstanceState, step: Step, now: number): InstanceState | nu
     case "clear_create":
       return { ...state, creating: null };
     case "mark_down":
-      return step.forgetId ? { ...state, machine: null } : state;
+      return step.forgetId
+        ? { ...state, machine: null, pendingDestroyMachineId: null, watched: null }
+        : state;
     case "erase":
       return null;
-    case "create_volume":
-    case "create_machine":
-    case "update_machine":
     case "start_machine":
+      return countBringUp(withAccepted(state, step, now), now);
+    case "update_machine":
     case "stop_machine":
     case "destroy_machine":
+      return withAccepted(state, step, now);
+    case "create_volume":
+    case "create_machine":
     case "delete_volume":
       return state;
     default:
@@ -108,24 +119,38 @@ export function applyDecision(state: InstanceState, decision: Decision, now: num
   if (decision.kind === "wait" && decision.failed && problem !== null) {
     return failed(told, problem.code, problem.message, now, null);
   }
-  const next = { ...told, lastError: tellProblem(state, decision, now) };
+  const rested = decision.kind === "settled" ? { ...told, failures: 0, retryAt: null } : told;
+  const next = { ...rested, lastError: tellProblem(state, decision, now) };
   if (next.status === state.status) return next;
   if (next.status === "running") return { ...next, lastStartedAt: now };
   if (next.status === "stopped") return { ...next, lastStoppedAt: now };
   return next;
 }
 
-/** Notes that a fresh resource has become visible, so that its absence is believed from now on. */
-export function noteSeen(state: InstanceState, seen: Observation): InstanceState {
-  const { machine, volume } = state;
-  const machineAppeared = machine !== null && !machine.seen && seen.machine.kind === "present";
-  const volumeAppeared = volume !== null && !volume.seen && seen.volume.kind === "present";
-  if (!machineAppeared && !volumeAppeared) return state;
+/**
+ * What an observation adds to the record before anything is decided: that a fresh resource is visible, so that its absence is
+ * believed from now on; since when the machine is in its state; and since when its controller is silent.
+ */
+export function noteSeen(state: InstanceState, seen: Observation, now: number): InstanceState {
+  const { machine, volume, watched } = state;
+  const isPresent = seen.machine.kind === "present";
   return {
     ...state,
-    machine: machineAppeared ? { ...machine, seen: true } : machine,
-    volume: volumeAppeared ? { ...volume, seen: true } : volume,
+    machine: machine !== null && isPresent ? { ...machine, seen: true } : machine,
+    volume: volume !== null && seen.volume.kind === "present" ? { ...volume, seen: true } : volume,
+    watched: seen.machine.kind === "present" ? watch(watched, seen.machine.flyState, seen, now) : watched,
   };
+}
+
+function watch(
+  watched: InstanceState["watched"],
+  flyState: string,
+  { gateway }: Observation,
+  now: number,
+): InstanceState["watched"] {
+  const known = watched?.flyState === flyState ? watched : null;
+  const silentSince = gateway.kind === "unknown" ? (known?.silentSince ?? now) : null;
+  return { flyState, since: known?.since ?? now, silentSince };
 }
 
 /** The same problem keeps the instant at which it was first seen. */
@@ -146,6 +171,8 @@ function withMachine(state: InstanceState, id: string, now: number): InstanceSta
   return {
     ...state,
     machine: { id, createdAt: now, seen: false },
+    watched: null,
+    accepted: null,
     creating: state.creating?.kind === "machine" ? null : state.creating,
     pendingDestroyMachineId: state.intent === "destroyed" ? id : state.pendingDestroyMachineId,
   };
@@ -158,6 +185,22 @@ function withVolume(state: InstanceState, id: string, region: string, now: numbe
     creating: state.creating?.kind === "volume" ? null : state.creating,
     pendingDestroyVolumeId: state.intent === "destroyed" ? id : state.pendingDestroyVolumeId,
   };
+}
+
+/** A create that nobody answered is over: what it made, if anything, shows within the grace. */
+function withCreateOver(state: InstanceState, step: Step, now: number): InstanceState {
+  if (state.creating === null || (step.kind !== "create_machine" && step.kind !== "create_volume"))
+    return state;
+  return { ...state, creating: { ...state.creating, believeAbsentAt: now + VISIBILITY_GRACE_MS } };
+}
+
+function withFullRegionLast(state: InstanceState): InstanceState {
+  const [full, ...others] = state.regions;
+  return full === undefined ? state : { ...state, regions: [...others, full] };
+}
+
+function withAccepted(state: InstanceState, step: Step, now: number): InstanceState {
+  return { ...state, accepted: { kind: step.kind, at: now } };
 }
 
 /** A create that Fly refused left nothing behind, so there is no open outcome to resolve. */

@@ -1,6 +1,6 @@
 import type { MachineTokens } from "../auth/machine-tokens.ts";
 import type { FlyClient, FlyResult } from "../fly/client.ts";
-import type { FlyError } from "../fly/errors.ts";
+import type { FlyError, FlyErrorKind } from "../fly/errors.ts";
 import { guestOf, type MachineDefaults, machineRequest, VOLUME_SIZE_GB } from "./machine-request.ts";
 import type { Outcome } from "./outcome.ts";
 import type { InstanceState } from "./state.ts";
@@ -32,10 +32,11 @@ export async function perform(state: InstanceState, step: Step, ports: PerformPo
       const request = await requestFor(state, step.volumeId, ports);
       const result = await fly.createMachine(app, { name: step.name, region: step.region, ...request });
       if (result.ok) return { kind: "machine_created", id: result.value.id };
-      if (result.error.kind === "name_taken" && result.error.machineId !== null) {
-        return { kind: "name_taken", machineId: result.error.machineId };
-      }
-      return outcomeOf(result.error);
+      if (result.error.kind !== "name_taken") return outcomeOf(result.error);
+      const { machineId } = result.error;
+      // Somebody has the name; who, the look-up by name that follows an open create will tell.
+      if (machineId === null) return { kind: "outcome_unknown", message: explain(result.error) };
+      return { kind: "name_taken", machineId };
     }
     case "update_machine": {
       if (state.volume === null) {
@@ -75,7 +76,7 @@ function goneIsDone(result: FlyResult<unknown>): Outcome {
 }
 
 function outcomeOf(error: FlyError): Outcome {
-  const message = error.status === null ? error.message : `Fly answered ${error.status}: ${error.message}`;
+  const message = explain(error);
   switch (error.kind) {
     case "unknown_outcome":
       return { kind: "outcome_unknown", message };
@@ -83,15 +84,10 @@ function outcomeOf(error: FlyError): Outcome {
     case "quota":
       return { kind: "no_capacity", message };
     case "unauthorized":
-      return {
-        kind: "failed",
-        code: "fly_unauthorized",
-        message: "Fly refused the Worker's token.",
-        retryAfterMs: null,
-      };
+      return { kind: "failed", code: "fly_unauthorized", message, retryAfterMs: null };
     case "rate_limited":
-      return { kind: "failed", code: "fly_busy", message, retryAfterMs: error.retryAfterMs };
     case "leased":
+      return { kind: "failed", code: "fly_busy", message, retryAfterMs: error.retryAfterMs };
     case "not_in_state":
     case "volume_bound":
     case "conflict":
@@ -99,6 +95,7 @@ function outcomeOf(error: FlyError): Outcome {
     case "volume_missing":
       return { kind: "failed", code: "volume_missing", message, retryAfterMs: null };
     case "not_found":
+    case "app_missing":
     case "name_taken":
     case "invalid":
       return { kind: "failed", code: "fly_refused", message, retryAfterMs: null };
@@ -106,3 +103,28 @@ function outcomeOf(error: FlyError): Outcome {
       return error satisfies never;
   }
 }
+
+/**
+ * What the user may read of it. Fly's own words stay in the operator's log: they name organisations, other holders of a lease,
+ * and at times what was sent.
+ */
+function explain({ kind, status }: FlyError): string {
+  return `${EXPLANATIONS[kind]}${status === null ? "" : ` (${status})`}.`;
+}
+
+const EXPLANATIONS: Record<FlyErrorKind, string> = {
+  unknown_outcome: "Fly did not answer, or not in a way that tells what happened",
+  no_capacity: "Fly has no room for it there",
+  quota: "A quota at Fly is used up",
+  unauthorized: "Fly refused the Worker's token",
+  rate_limited: "Fly asks for fewer calls",
+  leased: "The machine is held by another operation",
+  not_in_state: "The machine is not in a state that allows it",
+  volume_bound: "The volume is still bound to another machine",
+  conflict: "Another operation was faster",
+  volume_missing: "Fly does not know the volume",
+  not_found: "Fly does not know the machine",
+  app_missing: "Fly does not know the app",
+  name_taken: "The machine's name is taken",
+  invalid: "Fly refused the request",
+};

@@ -51,6 +51,7 @@ const problemCodeSchema = z.enum([
   "gateway_degraded",
   "gateway_not_ready",
   "volume_missing",
+  "volume_busy",
   "gave_up",
 ]);
 export type ProblemCode = z.infer<typeof problemCodeSchema>;
@@ -94,8 +95,19 @@ export const instanceStateSchema = z.strictObject({
     .nullable(),
   /** Stored before a create is sent; while it stands, the outcome of that create is not known. */
   creating: z
-    .strictObject({ kind: z.enum(["machine", "volume"]), name: z.string(), since: z.number() })
+    .strictObject({
+      kind: z.enum(["machine", "volume"]),
+      name: z.string(),
+      /** From when on a look-up by name that finds nothing is believed. */
+      believeAbsentAt: z.number(),
+    })
     .nullable(),
+  /** What was seen last: since when the machine is in its state, and since when its controller is silent. */
+  watched: z
+    .strictObject({ flyState: z.string(), since: z.number(), silentSince: z.number().nullable() })
+    .nullable(),
+  /** The last step that Fly accepted for the machine, whose effect may not show yet. */
+  accepted: z.strictObject({ kind: z.string(), at: z.number() }).nullable(),
   pendingDestroyMachineId: z.string().nullable(),
   pendingDestroyVolumeId: z.string().nullable(),
   /** Instants at which the machine was brought up since the user last asked, at most an hour old. */
@@ -133,6 +145,8 @@ export function newState(identity: Identity, wishes: Wishes, now: number): Insta
     machine: null,
     volume: null,
     creating: null,
+    watched: null,
+    accepted: null,
     pendingDestroyMachineId: null,
     pendingDestroyVolumeId: null,
     bringUps: [],
@@ -157,6 +171,7 @@ export function withIntent(state: InstanceState, intent: Intent, now: number): I
     failures: 0,
     retryAt: null,
     lastError: null,
+    accepted: null,
   };
   switch (intent) {
     case "running":

@@ -1,0 +1,53 @@
+import type { Status } from "./state.ts";
+import type { Awaited, Decision, Problem, Step } from "./step.ts";
+
+/** How a wait looks again that nothing it can subscribe to will end. */
+export const RECHECK_MS = 10_000;
+export const RECHECK_SLOW_MS = 60_000;
+
+export function step(what: Step, reason: string, status: Status, problem: Problem | null = null): Decision {
+  return { kind: "step", step: what, reason, status, problem };
+}
+
+export function settled(status: Status, reason: string): Decision {
+  return { kind: "settled", status, reason, problem: null };
+}
+
+export function wait(
+  on: Awaited,
+  until: number,
+  reason: string,
+  status: Status,
+  problem: Problem | null = null,
+): Decision {
+  return { kind: "wait", on, until, reason, status, problem, failed: false };
+}
+
+/** Fly could not be asked: counted like a failed step, so that the pauses grow. */
+export function unknown(why: string, status: Status, now: number): Decision {
+  const problem: Problem = { code: "fly_unreachable", message: why };
+  return { kind: "wait", on: "time", until: now, reason: `not known: ${why}`, status, problem, failed: true };
+}
+
+/** Nothing can be done about it here; the user reads why, and it is looked at again. */
+export function refused(status: Status, now: number, problem: Problem): Decision {
+  return wait("time", now + RECHECK_SLOW_MS, problem.message, status, problem);
+}
+
+export function down(mark: Extract<Step, { kind: "mark_down" }>, status: Status): Decision {
+  return step(mark, mark.message, status, { code: mark.code, message: mark.message });
+}
+
+export function wedged(flyState: string): Problem {
+  return {
+    code: "machine_wedged",
+    message: `Fly has kept the machine in "${flyState}" for over five minutes.`,
+  };
+}
+
+export function notOurs(id: string): Problem {
+  return {
+    code: "machine_not_ours",
+    message: `Machine ${id} has our name but not this tenant's metadata; it is left alone.`,
+  };
+}
