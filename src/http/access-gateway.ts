@@ -7,7 +7,7 @@ import { parseFormBody } from "./body.ts";
 import { type AppEnv, requireConfig } from "./context.ts";
 import { isSameOrigin } from "./negotiation.ts";
 import { accessCodePage } from "./pages.ts";
-import { problem } from "./problem.ts";
+import { onlyMethods, problem } from "./problem.ts";
 import { redeemFormSchema } from "./requests.ts";
 
 const log = createLogger("access-gateway");
@@ -56,3 +56,5 @@ accessGatewayRoutes.post("/", async (c) => {
     },
   });
 });
+
+accessGatewayRoutes.all("/", onlyMethods("GET, POST"));

@@ -17,7 +17,7 @@ app.route("/kilo-access-gateway", accessGatewayRoutes);
 app.route("/api/platform", platformRoutes);
 app.route("/api/kiloclaw", userRoutes);
 for (const ours of ["/api/platform/*", "/api/kiloclaw/*", "/kilo-access-gateway"]) {
-  app.all(ours, () => problem("not_found", { detail: "There is no such route, or not with this method." }));
+  app.all(ours, () => problem("not_found", { detail: "There is no such route." }));
 }
 app.all("*", requireConfig, requireUser, gatewayRoute);
 

@@ -209,7 +209,8 @@ describe("bad input", () => {
   });
 
   it("has no other routes or methods", async () => {
-    expect((await platformGet("start")).status).toBe(404);
+    const wrongMethod = await platformGet("start");
+    expect([wrongMethod.status, wrongMethod.headers.get("allow")]).toEqual([405, "POST"]);
     expect((await platformGet("nonsense")).status).toBe(404);
   });
 });

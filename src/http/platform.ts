@@ -4,8 +4,9 @@ import { eventsQuerySchema, provisionRequestSchema, userQuerySchema, userRequest
 import { operationAnswer, refusalAnswer } from "./answers.ts";
 import { parseJsonBody, parseQuery } from "./body.ts";
 import { type AppEnv, instanceOf, requireConfig } from "./context.ts";
-import { problem } from "./problem.ts";
+import { onlyMethods, problem } from "./problem.ts";
 
+const OPERATIONS = ["start", "stop", "restart", "destroy", "repair"] as const;
 const INTERNAL_KEY_HEADER = "x-internal-api-key";
 
 /** `/api/platform/*`: for the Next.js app and operators, behind the internal key. */
@@ -31,7 +32,7 @@ platformRoutes.post("/provision", async (c) => {
     : refusalAnswer(result);
 });
 
-for (const operation of ["start", "stop", "restart", "destroy", "repair"] as const) {
+for (const operation of OPERATIONS) {
   platformRoutes.post(`/${operation}`, async (c) => {
     const body = await parseJsonBody(c.req.raw, userRequestSchema);
     if (body.kind === "refused") return body.response;
@@ -52,3 +53,8 @@ platformRoutes.get("/events", async (c) => {
   const result = await instanceOf(c.env, query.value.userId).events(query.value.limit);
   return result.kind === "events" ? Response.json({ events: result.events }) : refusalAnswer(result);
 });
+
+for (const path of ["/provision", ...OPERATIONS.map((operation) => `/${operation}` as const)]) {
+  platformRoutes.all(path, onlyMethods("POST"));
+}
+for (const path of ["/status", "/events"]) platformRoutes.all(path, onlyMethods("GET"));

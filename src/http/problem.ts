@@ -24,12 +24,17 @@ export type ProblemOptions = {
   /** A sentence for the reader: what is wrong and what to do. Never a cause from inside. */
   detail: string;
   retryAfterS?: number;
+  /** The methods that the path has, where the request's is none of them. */
+  allow?: string;
   /** Members beside those of the RFC. */
   extra?: Record<string, unknown>;
 };
 
 /** An `application/problem+json` answer with a stable `code`. */
-export function problem(code: ProblemCode, { detail, retryAfterS, extra = {} }: ProblemOptions): Response {
+export function problem(
+  code: ProblemCode,
+  { detail, retryAfterS, allow, extra = {} }: ProblemOptions,
+): Response {
   const status = STATUS_OF[code];
   const body = { type: "about:blank", title: code.replaceAll("_", " "), status, code, detail, ...extra };
   return new Response(JSON.stringify(body), {
@@ -38,8 +43,14 @@ export function problem(code: ProblemCode, { detail, retryAfterS, extra = {} }: 
       "content-type": "application/problem+json",
       "cache-control": "no-store",
       ...(retryAfterS === undefined ? {} : { "retry-after": String(retryAfterS) }),
+      ...(allow === undefined ? {} : { allow }),
     },
   });
+}
+
+/** For the rest of the methods of a path of ours. */
+export function onlyMethods(allow: string): () => Response {
+  return () => problem("method_not_allowed", { detail: `This route takes ${allow} only.`, allow });
 }
 
 /** What a caller is told when the Worker lacks its configuration; which variable, only the log says. */

@@ -3,7 +3,7 @@ import { createMiddleware } from "hono/factory";
 import { operationAnswer, refusalAnswer } from "./answers.ts";
 import { type AppEnv, instanceOf, requireConfig, requireUser } from "./context.ts";
 import { isSameOrigin } from "./negotiation.ts";
-import { problem } from "./problem.ts";
+import { onlyMethods, problem } from "./problem.ts";
 
 const EVENTS_SHOWN = 100;
 
@@ -40,6 +40,9 @@ for (const operation of ["start", "stop"] as const) {
     operationAnswer(await instanceOf(c.env, c.get("userId"))[operation](), Date.now()),
   );
 }
+
+for (const path of ["/status", "/config", "/events"]) userRoutes.all(path, onlyMethods("GET"));
+for (const path of ["/start", "/stop"]) userRoutes.all(path, onlyMethods("POST"));
 
 function noStore(response: Response): Response {
   response.headers.set("cache-control", "no-store");

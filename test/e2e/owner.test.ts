@@ -22,7 +22,8 @@ const urls: string[] = [];
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), "kiloclaw-e2e-"));
   await mkdir(ARTEFACTS, { recursive: true });
-  [local, browser] = await Promise.all([localStart(dir), launchChromium()]);
+  browser = await launchChromium();
+  local = await localStart(dir);
   context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
   context.setDefaultTimeout(PATIENCE_MS);
   page = await context.newPage();

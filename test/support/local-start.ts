@@ -43,11 +43,18 @@ export async function localStart(dir: string, options: { port?: number } = {}): 
   const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
   let shown = "";
   const output = (): string => shown;
-  await untilReady(child, ended, (text) => {
-    shown += text;
-    return shown;
-  });
-  const ready = readySchema.parse(JSON.parse(await readFile(join(dir, "ready.json"), "utf8")));
+  let ready: Ready;
+  try {
+    await untilReady(child, ended, (text) => {
+      shown += text;
+      return shown;
+    });
+    ready = readySchema.parse(JSON.parse(await readFile(join(dir, "ready.json"), "utf8")));
+  } catch (error) {
+    child.kill("SIGTERM");
+    await ended;
+    throw error;
+  }
   return {
     ready,
     output,
