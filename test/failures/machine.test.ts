@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { BRING_UPS_PER_HOUR } from "../../src/instance/decide.ts";
+import { BRING_UPS_PER_HOUR } from "../../src/instance/patience.ts";
 import type { LocalFly } from "../../infrastructure/local/fly/index.ts";
 import { type Answer, ask, type Platform, platformOf } from "./support/platform.ts";
 import { until } from "./support/until.ts";
