@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -88,6 +88,12 @@ describe("startWorker", () => {
     expect(await get(worker, "/database")).toBe("the database itself");
     expect((await fetch(`${worker.url}/throw`)).status).toBe(500);
     expect(await logged.promise).toContain("an error of the Worker");
+  });
+
+  it("keeps its storage to its owner, also in a directory that was open to all", async () => {
+    await chmod(dir, 0o755);
+    await start();
+    expect((await stat(dir)).mode & 0o777).toBe(0o700);
   });
 
   it("closes at once with nothing left behind, and finds its storage and its alarms again", async () => {

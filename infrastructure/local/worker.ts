@@ -1,6 +1,6 @@
 import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { mkdir } from "node:fs/promises";
+import { chmod, mkdir } from "node:fs/promises";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { forEachLine } from "./lines.ts";
@@ -26,7 +26,7 @@ export interface LocalWorkerOptions {
   readonly bindings: Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>;
   /** What every Hyperdrive binding connects to; a password in it is a must. May come later than the start of the build. */
   readonly databaseUrl: string | Promise<string>;
-  /** Keeps the storage of Durable Objects and KV, and the bundle. */
+  /** Keeps the storage of Durable Objects and KV, and the bundle, for its owner alone. */
   readonly persistDir: string;
   readonly log: Log;
   /** The wrangler configuration to run; by default the repository's own. */
@@ -47,7 +47,9 @@ export async function startWorker(options: LocalWorkerOptions): Promise<LocalWor
   // It is awaited further down; until then a refusal must not count as unhandled.
   settings.catch(() => {});
   const persistDir = resolve(options.persistDir);
-  await mkdir(persistDir, { recursive: true });
+  // Durable Objects keep what they are given, and workerd leaves their files readable by everybody.
+  await mkdir(persistDir, { recursive: true, mode: 0o700 });
+  await chmod(persistDir, 0o700);
   if (options.port !== 0) await assertPortFree(options.host, options.port);
 
   const child = fork(PROCESS, [options.configPath ?? REPOSITORY_CONFIG, persistDir], {

@@ -19,7 +19,7 @@ const COLOURS = ["cyan", "magenta", "blue", "yellow", "green"] as const;
 /** @param options.verbose shows every line, not only warnings and errors. */
 export function createLogs(options: { dir: string; verbose: boolean; terminal: Terminal }): Logs {
   const { dir, verbose, terminal } = options;
-  mkdirSync(dir, { recursive: true });
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
   const parts = new Map<string, Log>();
   let hushed = false;
   return {

@@ -1,3 +1,4 @@
+import { chmod, mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -22,9 +23,22 @@ export interface LocalPaths {
 /** The repository's root. */
 export const REPOSITORY = fileURLToPath(new URL("../../..", import.meta.url));
 
+const DEFAULT_DIR = join(REPOSITORY, ".local");
+
+/**
+ * Makes the directory of everything local, which others than its owner can't look into. Who runs this as root has a Postgres
+ * that may run as another user and must get through it. A directory that a person made elsewhere keeps its rights: what is
+ * secret in it is private by itself.
+ */
+export async function makeLocalDirectory(dir: string): Promise<void> {
+  const mode = process.getuid?.() === 0 ? 0o711 : 0o700;
+  await mkdir(dir, { recursive: true, mode });
+  if (dir === DEFAULT_DIR) await chmod(dir, mode);
+}
+
 /** @param dir another place than the repository's `.local`, relative to the working directory. */
 export function localPaths(dir: string | undefined): LocalPaths {
-  const root = dir === undefined || dir === "" ? join(REPOSITORY, ".local") : resolve(dir);
+  const root = dir === undefined || dir === "" ? DEFAULT_DIR : resolve(dir);
   return {
     dir: root,
     lock: join(root, "start.lock"),

@@ -11,7 +11,7 @@ import { readEnvironment } from "./environment.ts";
 import { takeLock } from "./lock.ts";
 import { createLogs } from "./logs.ts";
 import { createParts } from "./parts.ts";
-import { localPaths, statePaths } from "./paths.ts";
+import { localPaths, makeLocalDirectory, statePaths } from "./paths.ts";
 import { removeReadyFile, writeReadyFile } from "./ready-file.ts";
 import { loadSecrets } from "./secrets.ts";
 import { onStopSignal } from "./signals.ts";
@@ -53,6 +53,7 @@ export async function start(args: StartArguments): Promise<void> {
   try {
     const environment = readEnvironment(process.env);
     const paths = localPaths(environment.KILOCLAW_LOCAL_DIR);
+    await makeLocalDirectory(paths.dir);
     const lock = await takeLock(paths.lock);
     ending.add(lock.release);
     if (args.worker) await assertPortFree(HOST, args.port);
