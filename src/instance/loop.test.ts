@@ -187,17 +187,35 @@ it("ends a wait at once for a newer wish, without a moment passing", async () =>
   expect(state()).toMatchObject({ intent: "stopped", status: "stopped" });
 });
 
-it("decides nothing on what was seen for an older wish", async () => {
-  const health = async (): Promise<Health> => {
-    made.wish("stopped");
-    return ready;
-  };
-  const made = stage("outdated", {}, { health });
+it("decides nothing on what was seen for an older wish, which did not ask after the volume", async () => {
+  let isWatched = false;
+  const made = stage(
+    "outdated",
+    {},
+    {
+      fly: {
+        ...fly,
+        getMachine: async (app, id) => {
+          const answer = await fly.getMachine(app, id);
+          if (isWatched) made.wish("destroyed");
+          isWatched = false;
+          return answer;
+        },
+      },
+    },
+  );
   made.wish("running");
   made.clock.letPass(20 * SECOND_MS);
+  await made.reconciler.run(NOW + HOUR_MS);
+  const { machine, volumeName } = made.state() ?? {};
+  await fly.destroyMachine(APP, machine?.id ?? "");
+  await fly.waitForMachine(APP, machine?.id ?? "", "destroyed", "", 10, new AbortController().signal);
+
+  isWatched = true;
+  made.clock.letPass(HOUR_MS / 2);
   expect(await made.reconciler.run(NOW + HOUR_MS)).toEqual({ kind: "settled" });
-  expect(made.whatOf("status")).not.toContain("running");
-  expect(made.state()).toMatchObject({ status: "stopped", lastStartedAt: null });
+  expect(made.state()).toBeNull();
+  expect(await fly.findVolumes(APP, volumeName ?? "")).toEqual({ ok: true, value: [] });
 });
 
 it("takes away again what a create makes that was under way when the wish changed", async () => {
