@@ -42,17 +42,23 @@ export async function readSmallFile(
 }
 
 /**
- * Puts a file with this text, readable by nobody else, in the place of whatever stands at the path: atomic and
- * durable. Throws the errors of the file system.
+ * Puts a file with this text, readable by nobody else, in the place of whatever stands at the path, in one step.
+ * Throws the errors of the file system.
+ *
+ * @param options.durable whether it must outlive a loss of power, for which the disk is waited
  */
-export async function replaceFile(path: string, text: string): Promise<void> {
+export async function replaceFile(
+  path: string,
+  text: string,
+  options: { readonly durable: boolean },
+): Promise<void> {
   const directory = dirname(path);
   const temporary = join(directory, `.${basename(path)}.${randomUUID()}.tmp`);
   try {
     const file = await open(temporary, "wx", FILE_MODE);
     try {
       await file.writeFile(text);
-      await file.sync();
+      if (options.durable) await file.sync();
     } finally {
       await file.close();
     }
@@ -61,6 +67,7 @@ export async function replaceFile(path: string, text: string): Promise<void> {
     await rm(temporary, { force: true });
     throw error;
   }
+  if (!options.durable) return;
   const handle = await open(directory, constants.O_RDONLY);
   try {
     await handle.sync();

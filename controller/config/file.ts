@@ -33,12 +33,12 @@ export async function updateConfigFile(
     const current = await read(path, parse);
     switch (current.kind) {
       case "absent":
-        await replaceFile(path, print(change({})));
+        await replaceFile(path, print(change({})), { durable: true });
         return { kind: "written", refusedKeys: [] };
       case "unreadable": {
         const setAside = `${path}.unreadable-${new Date().toISOString().replaceAll(/[:.]/g, "-")}`;
         await rename(path, setAside);
-        await replaceFile(path, print(change({})));
+        await replaceFile(path, print(change({})), { durable: true });
         return { kind: "begun_anew", setAside, reason: current.reason };
       }
       case "read": {
@@ -47,8 +47,8 @@ export async function updateConfigFile(
         if (refusedKeys.length === 0 && isDeepStrictEqual(next, value))
           return { kind: "unchanged", refusedKeys };
         // Not a copy by the file system, which would wait for ever where somebody has put a FIFO.
-        await replaceFile(`${path}.before-kiloclaw`, text);
-        await replaceFile(path, print(next));
+        await replaceFile(`${path}.before-kiloclaw`, text, { durable: true });
+        await replaceFile(path, print(next), { durable: true });
         return { kind: "written", refusedKeys };
       }
       default:

@@ -15,7 +15,9 @@ const PS_TIMEOUT_MS = 5_000;
 /** Notes which process is ours, for the controller that comes after us if we are killed. */
 export async function rememberProcess(file: string, pid: number): Promise<void> {
   const identity = await processIdentity(pid);
-  if (identity !== null) await replaceFile(file, JSON.stringify({ pid, identity }));
+  if (identity === null) return;
+  // A loss of power ends the process as well.
+  await replaceFile(file, JSON.stringify({ pid, identity }), { durable: false });
 }
 
 /**
