@@ -3,7 +3,8 @@ import type { ChildProcess } from "node:child_process";
 import { chmod, mkdir } from "node:fs/promises";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { forEachLine } from "./lines.ts";
+import { signalGroup } from "../process/group.ts";
+import { forEachLine } from "../process/lines.ts";
 import type { Log } from "./log.ts";
 import { assertPortFree, PortTakenError } from "./ports.ts";
 import { FromWorkerProcess } from "./worker/messages.ts";
@@ -172,20 +173,10 @@ function send(child: ChildProcess, message: ToWorkerProcess): void {
 }
 
 async function end(child: ChildProcess, ended: Promise<string>): Promise<void> {
-  const kill = setTimeout(() => killGroup(child), CLOSE_MS_MAX);
+  const kill = setTimeout(() => signalGroup(child, "SIGKILL"), CLOSE_MS_MAX);
   send(child, { kind: "stop" });
   await ended;
   clearTimeout(kill);
   // workerd, should its parent have died without taking it along.
-  killGroup(child);
-}
-
-function killGroup(child: ChildProcess): void {
-  if (child.pid === undefined) return;
-  try {
-    if (process.platform === "win32") child.kill("SIGKILL");
-    else process.kill(-child.pid, "SIGKILL");
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
-  }
+  signalGroup(child, "SIGKILL");
 }

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { forEachLine } from "../lines.ts";
+import { forEachLine } from "../../process/lines.ts";
 import type { Log, LogLevel } from "../log.ts";
 import { PortTakenError } from "../ports.ts";
 import type { Binaries } from "./binaries.ts";

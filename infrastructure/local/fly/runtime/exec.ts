@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
-import { signalGroup } from "./group.ts";
+import { signalGroup } from "../../../process/group.ts";
 import type { ExecOptions, ExecOutcome } from "./runtime.ts";
 
 /**

@@ -2,12 +2,12 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { signalGroup } from "../../../process/group.ts";
+import { forEachLine } from "../../../process/lines.ts";
 import { messageOf } from "../log.ts";
 import { directoryDisks } from "./disks.ts";
 import { execIn } from "./exec.ts";
-import { signalGroup } from "./group.ts";
 import { dataMark, killMarked, machineMark } from "./leftovers.ts";
-import { readLines } from "./lines.ts";
 import { PortBlocks } from "./ports.ts";
 import type { Exit, MachineHandle, MachineSpec, Runtime } from "./runtime.ts";
 
@@ -103,7 +103,7 @@ async function run(spec: MachineSpec, placement: Placement): Promise<MachineHand
   // Rejects with the child's "error" if the program cannot be run.
   await once(child, "spawn");
   for (const stream of ["stdout", "stderr"] as const) {
-    readLines(child[stream], (line) =>
+    forEachLine(child[stream], (line) =>
       spec.log({ kind: "machine_output", machineId: spec.machineId, stream, line }),
     );
   }
