@@ -52,6 +52,8 @@ const TIMESTAMP = /^\[[A-Za-z]{3} \d{4}-\d{2}-\d{2} \d{2}:\d{2}[^\]\n]{0,60}\] *
 const INTERNAL_CONTEXT =
   /^<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>$[^]*?^<<<END_OPENCLAW_INTERNAL_CONTEXT>>>$\s*/gmu;
 const TRAILING_CONTEXT = /\s*^Context: \u27e6openclaw:ctx\u27e7$[^]*/mu;
+/** What may stand last: on which machine and model the message runs. */
+const RUNTIME = /\n\s*Runtime: agent=[^]*$/u;
 const MESSAGE_ID_LINE = /\s*^\[message_id: [^\]\n]{1,200}\]$/mu;
 
 /** The most wrappings that are taken off one message. */
@@ -60,7 +62,11 @@ const WRAPPINGS_MAX = 16;
 function withoutEnvelope(content: string): string {
   let text = content.replace(INTERNAL_CONTEXT, "").trim();
   for (let taken = 0; taken < WRAPPINGS_MAX; taken += 1) {
-    const inner = text.replace(TRAILING_CONTEXT, "").replace(LEADING_BLOCK, "").replace(TIMESTAMP, "");
+    const inner = text
+      .replace(RUNTIME, "")
+      .replace(TRAILING_CONTEXT, "")
+      .replace(LEADING_BLOCK, "")
+      .replace(TIMESTAMP, "");
     if (inner === text) break;
     text = inner;
   }

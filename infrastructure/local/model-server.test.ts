@@ -147,6 +147,11 @@ describe("the local model server", () => {
       `[Fri 2026-11-20 09:14 GMT+2] ${typed}`,
       "[message_id: 42]",
     ],
+    "2026.9.6, which names the runtime last": [
+      typed,
+      "",
+      "Runtime: agent=main | session=agent:main:main | model=kilocode/local/echo | capabilities=markdown",
+    ],
     "no OpenClaw": [typed],
   };
   it.each(Object.entries(wrappings))(
