@@ -1,3 +1,5 @@
+import { toHex } from "../hex.ts";
+
 const encoder = new TextEncoder();
 
 /** What one machine is told, and what opens only that machine. Lower-case hex, 64 characters each. */
@@ -20,10 +22,8 @@ export async function machineTokensOf(secret: string, sandboxId: string): Promis
     false,
     ["sign"],
   );
-  const sign = async (text: string): Promise<string> => {
-    const signature = new Uint8Array(await crypto.subtle.sign("HMAC", key, encoder.encode(text)));
-    return Array.from(signature, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  };
+  const sign = async (text: string): Promise<string> =>
+    toHex(await crypto.subtle.sign("HMAC", key, encoder.encode(text)));
   const [gatewayToken, proxyToken] = await Promise.all([sign(sandboxId), sign(`proxy-token:${sandboxId}`)]);
   return { gatewayToken, proxyToken };
 }

@@ -211,7 +211,7 @@ describe("to be running", () => {
     const seen = saw(machineIn("up"), undefined, { kind: "unknown", why: "silent" });
     expect(decide(wanted({ status: "running" }), seen, NOW)).toMatchObject({
       kind: "wait",
-      on: "gateway",
+      on: "time",
       problem: null,
       status: "running",
     });

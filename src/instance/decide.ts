@@ -186,7 +186,7 @@ function decideSilent(state: InstanceState, now: number, why: string): Decision 
   if (state.status !== "running") return waitForGateway(state, now, why, risingStatus(state));
   const silentSince = state.watched?.silentSince ?? now;
   if (now < silentSince + START_DEADLINE_MS) {
-    return wait("gateway", silentSince + START_DEADLINE_MS, `unconfirmed: ${why}`, "running");
+    return wait("time", now + RECHECK_MS, `unconfirmed: ${why}`, "running");
   }
   return wait("time", now + RECHECK_SLOW_MS, why, "recovering", {
     code: "gateway_not_ready",

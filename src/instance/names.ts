@@ -1,3 +1,5 @@
+import { toHex } from "../hex.ts";
+
 /** Keys of the metadata that Fly keeps with each machine: the index by which lost ids are found again. */
 export const METADATA_USER = "kiloclaw_user_id";
 export const METADATA_SANDBOX = "kiloclaw_sandbox_id";
@@ -15,6 +17,5 @@ const VOLUME_HASH_CHARS = 27;
  */
 export async function volumeNameOf(sandboxId: string): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(sandboxId));
-  const hex = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return VOLUME_PREFIX + hex.slice(0, VOLUME_HASH_CHARS);
+  return VOLUME_PREFIX + toHex(digest).slice(0, VOLUME_HASH_CHARS);
 }
