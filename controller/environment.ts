@@ -27,9 +27,26 @@ export function gatewayPaths(home: string): GatewayPaths {
   };
 }
 
-/** Names that decide how a process runs or what the controller is; a user's variable of such a name is dropped. */
+/**
+ * Names that decide how a process runs or what the controller is; a variable of such a name is dropped. The same
+ * as the Worker refuses (src/http/requests.ts), and what a shell sets of itself. npm reads its names in any case.
+ */
 const RESERVED =
-  /^(?:KILOCLAW_.*|OPENCLAW_.*|LD_.*|DYLD_.*|NODE_OPTIONS|NODE_PATH|NODE_CHANNEL_.*|NODE_UNIQUE_ID|PORT|HOME|PATH|PWD|OLDPWD|TMPDIR|TMP|TEMP|BASH_ENV|ENV|IFS)$/;
+  /^(?:KILOCLAW_.*|OPENCLAW_.*|FLY_.*|LD_.*|DYLD_.*|NODE_.*|NPM_.*|BASH_.*|PATH|HOME|PORT|SHELL|USER|PWD|OLDPWD|TMPDIR|TMP|TEMP|IFS|ENV|PRIMARY_REGION)$/i;
+
+/** What Fly itself tells a machine (fly.io/docs/machines/runtime-environment). The Worker lets no user set them. */
+const PLATFORM = new Set([
+  "FLY_ALLOC_ID",
+  "FLY_APP_NAME",
+  "FLY_IMAGE_REF",
+  "FLY_MACHINE_ID",
+  "FLY_MACHINE_VERSION",
+  "FLY_PRIVATE_IP",
+  "FLY_PROCESS_GROUP",
+  "FLY_PUBLIC_IP",
+  "FLY_REGION",
+  "FLY_VM_MEMORY_MB",
+]);
 
 /**
  * The gateway's whole environment: the machine's, with the user's own variables, but without our tokens and
@@ -43,12 +60,13 @@ export function gatewayEnvironment(
 ): Record<string, string> {
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(machine)) {
-    if (value !== undefined && !RESERVED.test(name)) env[name] = value;
+    if (value !== undefined && (PLATFORM.has(name) || !RESERVED.test(name))) env[name] = value;
   }
   return {
     ...env,
     // The Node that runs us is the one whose `npm` OpenClaw finds when it installs a plugin.
     PATH: [dirname(process.execPath), machine["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"].join(delimiter),
+    NODE_ENV: "production",
     HOME: paths.home,
     TMPDIR: paths.temporaryDir,
     OPENCLAW_STATE_DIR: paths.stateDir,

@@ -1,0 +1,39 @@
+import { describe, expect, it } from "vitest";
+import { gatewayEnvironment, gatewayPaths } from "./environment.ts";
+
+const GIVEN = "given";
+
+/** The names among these whose value reaches the gateway. */
+function passed(names: readonly string[]): readonly string[] {
+  const machine = Object.fromEntries(names.map((name) => [name, GIVEN]));
+  const secrets = { ownerHeader: "x-kiloclaw-owner-test", password: "derived" };
+  const env = gatewayEnvironment(machine, gatewayPaths("/root"), secrets);
+  return names.filter((name) => env[name] === GIVEN);
+}
+
+describe("the gateway's environment", () => {
+  it("has the user's variables", () => {
+    const names = ["MY_SETTING", "lower_case", "NODEJS", "USERNAME", "PORTAL", "ENVIRONMENT", "LANG", "TZ"];
+    expect(passed(names)).toEqual(names);
+  });
+
+  it.each([
+    ["our own", ["KILOCLAW_GATEWAY_TOKEN", "KILOCLAW_PROXY_TOKEN", "OPENCLAW_STATE_DIR", "OPENCLAW_NEW"]],
+    ["what changes how Node runs", ["NODE_OPTIONS", "NODE_PATH", "NODE_EXTRA_CA_CERTS", "NODE_ENV"]],
+    ["what changes what npm installs, in any case", ["NPM_CONFIG_REGISTRY", "npm_config_registry"]],
+    ["what changes how anything is loaded", ["LD_PRELOAD", "DYLD_INSERT_LIBRARIES"]],
+    ["what changes how a shell runs", ["BASH_ENV", "BASH_FUNC_ls", "ENV", "IFS", "SHELL"]],
+    [
+      "whose process it is, and where",
+      ["HOME", "USER", "PATH", "PWD", "OLDPWD", "TMPDIR", "TMP", "TEMP", "PORT"],
+    ],
+    ["what Fly might mean by it", ["FLY_API_TOKEN", "FLY_APP_NAME_X", "PRIMARY_REGION"]],
+  ])("has no variable that is %s", (_, names) => {
+    expect(passed(names)).toEqual([]);
+  });
+
+  it("has what Fly tells a machine", () => {
+    const names = ["FLY_APP_NAME", "FLY_MACHINE_ID", "FLY_REGION", "FLY_PRIVATE_IP", "FLY_VM_MEMORY_MB"];
+    expect(passed(names)).toEqual(names);
+  });
+});
