@@ -52,6 +52,11 @@ const PLATFORM = new Set([
  * The gateway's whole environment: the machine's, with the user's own variables, but without our tokens and
  * without reserved names; and with what OpenClaw needs to stay in its place. Sources: OpenClaw's
  * docs/help/environment.md, docs/gateway/telemetry.md.
+ *
+ * That our tokens are left out keeps them from what a gateway shows of its own environment: a tool's output, a
+ * transcript, a crash report. It is no wall: the gateway runs as the controller's user, so a program in it can
+ * read them from the controller's /proc/<pid>/environ, which shows what a process was started with, whatever
+ * it has forgotten since. Hence these tokens are a machine's own, and open no other.
  */
 export function gatewayEnvironment(
   machine: Readonly<Record<string, string | undefined>>,

@@ -1,8 +1,9 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 
 /**
- * The two credentials that open the gateway's own loopback port. They are derived, so that neither the
- * gateway token nor the proxy token is ever handed to the gateway's process.
+ * The two credentials that open the gateway's own loopback port. They are derived, so that what the gateway
+ * holds, and may log or show, opens neither /_kilo nor the controller's proxy. This guards against mishaps, not
+ * against a program in the machine that looks for the tokens: `gatewayEnvironment` says how far it goes.
  */
 export interface GatewaySecrets {
   /**
