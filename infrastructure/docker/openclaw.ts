@@ -1,12 +1,11 @@
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, extname, join } from "node:path";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import { withProcessLock } from "./process-lock.ts";
+import { waitForLock } from "../process/lock.ts";
+import { runToEnd } from "../process/run.ts";
 
 /** Where the pin stands, and where it is installed on a laptop. */
 export const OPENCLAW_DIR = fileURLToPath(new URL("openclaw", import.meta.url));
@@ -16,9 +15,10 @@ const PNPM = "pnpm@12.21.0";
 /** A cold install takes half a minute on a good line and minutes on a bad one. */
 const INSTALL_TIMEOUT_MS = 600_000;
 const VERIFY_TIMEOUT_MS = 60_000;
+/** Longer than any holder of the lock may take; then something is wrong that a person should see. */
+const LOCK_TIMEOUT_MS = INSTALL_TIMEOUT_MS + VERIFY_TIMEOUT_MS + 60_000;
 const MARKER = "node_modules/.kiloclaw-installed.json";
 const PINNED_FILES = ["package.json", "pnpm-workspace.yaml", "pnpm-lock.yaml"];
-const OUTPUT_LINES_MAX = 40;
 
 const markerSchema = z.object({ fingerprint: z.string() });
 const pinSchema = z.object({ dependencies: z.object({ openclaw: z.string() }) });
@@ -42,8 +42,12 @@ export async function ensureOpenClaw(options: EnsureOptions): Promise<{ dir: str
   const env = options.env ?? process.env;
   const fingerprint = await pinFingerprint(dir);
   if (await isInstalled(dir, fingerprint)) return { dir };
-  await withProcessLock(join(dir, ".install-lock"), options.log, async () => {
-    if (await isInstalled(dir, fingerprint)) return;
+  const release = await waitForLock(join(dir, ".install.lock"), {
+    timeoutMs: LOCK_TIMEOUT_MS,
+    onWait: () => options.log("waiting for another process, which installs OpenClaw"),
+  });
+  try {
+    if (await isInstalled(dir, fingerprint)) return { dir };
     const pinned = pinSchema.parse(JSON.parse(await readFile(join(dir, "package.json"), "utf8")));
     const version = pinned.dependencies.openclaw;
     options.log(`installing OpenClaw ${version} (640 MB on disk, once)`);
@@ -52,8 +56,10 @@ export async function ensureOpenClaw(options: EnsureOptions): Promise<{ dir: str
     await completeInstallation(dir, version);
     await writeMarker(dir, fingerprint);
     options.log(`OpenClaw ${version} is installed`);
-  });
-  return { dir };
+    return { dir };
+  } finally {
+    release();
+  }
 }
 
 /** Changes with the pin, and with what native packages are chosen by. */
@@ -75,7 +81,7 @@ async function isInstalled(dir: string, fingerprint: string): Promise<boolean> {
 
 async function install(dir: string, env: NodeJS.ProcessEnv, log: (line: string) => void): Promise<void> {
   const [file, ...args] = pnpmCommand(env);
-  await run(file, [...args, "install", "--frozen-lockfile", "--prod", "--reporter=append-only"], {
+  await runToEnd(file, [...args, "install", "--frozen-lockfile", "--prod", "--reporter=append-only"], {
     cwd: dir,
     // Without a terminal to ask, pnpm replaces a tree of another lockfile only when told that nobody is there.
     env: { ...env, CI: "true" },
@@ -100,7 +106,7 @@ function pnpmCommand(env: NodeJS.ProcessEnv): [string, ...string[]] {
 async function completeInstallation(dir: string, version: string): Promise<void> {
   const home = await mkdtemp(join(tmpdir(), "kiloclaw-openclaw-"));
   try {
-    const output = await run(process.execPath, ["node_modules/openclaw/openclaw.mjs", "--version"], {
+    const output = await runToEnd(process.execPath, ["node_modules/openclaw/openclaw.mjs", "--version"], {
       cwd: dir,
       env: { PATH: process.env["PATH"], HOME: home, TMPDIR: home, OPENCLAW_NO_RESPAWN: "1" },
       timeoutMs: VERIFY_TIMEOUT_MS,
@@ -119,49 +125,10 @@ async function writeMarker(dir: string, fingerprint: string): Promise<void> {
   await rename(temporary, join(dir, MARKER));
 }
 
-interface RunOptions {
-  readonly cwd: string;
-  readonly env: NodeJS.ProcessEnv;
-  readonly timeoutMs: number;
-  readonly log: (line: string) => void;
-}
-
-/** Runs a program to its end and returns its last lines. It dies with us. */
-async function run(file: string, args: readonly string[], options: RunOptions): Promise<string> {
-  const child = spawn(file, args, {
-    cwd: options.cwd,
-    env: options.env,
-    stdio: ["ignore", "pipe", "pipe"],
-    timeout: options.timeoutMs,
-    killSignal: "SIGKILL",
-  });
-  const kill = (): void => void child.kill("SIGKILL");
-  process.once("exit", kill);
-  const lines: string[] = [];
-  for (const stream of [child.stdout, child.stderr]) {
-    createInterface({ input: stream }).on("line", (line) => {
-      if (line.trim() === "") return;
-      lines.push(line);
-      if (lines.length > OUTPUT_LINES_MAX) lines.shift();
-      options.log(line);
-    });
-  }
-  try {
-    const end = await new Promise<{ code: number | null; signal: NodeJS.Signals | null }>(
-      (resolve, reject) => {
-        child.once("error", reject);
-        child.once("close", (code, signal) => resolve({ code, signal }));
-      },
-    );
-    if (end.code === 0) return lines.join("\n");
-    throw new Error(`${basename(file)} ended with ${end.signal ?? end.code}:\n${lines.join("\n")}`);
-  } finally {
-    process.removeListener("exit", kill);
-  }
-}
-
 // As a program: progress on stderr, and the directory on stdout.
 if (import.meta.main) {
+  // An exit takes the installer along, which the default end by a signal does not.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(1));
   const { dir } = await ensureOpenClaw({ log: console.error });
   console.log(dir);
 }

@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { join, resolve } from "node:path";
 import { getRequestListener } from "@hono/node-server";
+import { tryLock } from "../../process/lock.ts";
 import { wallClock, type Clock } from "./clock.ts";
 import { resumeDeletions } from "./cloud/apps.ts";
 import type { Cloud } from "./cloud/cloud.ts";
@@ -16,7 +17,6 @@ import { flyProxy } from "./proxy/server.ts";
 import { noRuntime } from "./runtime/none.ts";
 import { processRuntime, type ProcessImage } from "./runtime/process.ts";
 import { openState } from "./state/disk.ts";
-import { lockDirectory } from "./state/lock.ts";
 import { timingsSchema, type Timings } from "./timings.ts";
 
 export interface LocalFlyOptions {
@@ -83,7 +83,9 @@ export async function createLocalFly(options: LocalFlyOptions): Promise<LocalFly
   };
   try {
     await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
-    undo.push(await lockDirectory(join(dataDirectory, "lock")));
+    const release = tryLock(join(dataDirectory, "fly.lock"));
+    if (release === undefined) throw new Error(`${dataDirectory} is in use by another local Fly.`);
+    undo.push(() => Promise.resolve(release()));
     const state = await openState(dataDirectory, log);
     undo.push(state.close);
     const runtime =

@@ -1,10 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { rm } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createInterface } from "node:readline";
 import { expect, it, onTestFinished } from "vitest";
 import { z } from "zod";
+import { isRunning } from "../../process/testing.ts";
 import {
   freshDirectory,
   machineIn,
@@ -15,7 +17,7 @@ import {
   waitFor,
   withApp,
 } from "./testing/fly.ts";
-import { ask, imageCommand, isRunning, services, startProcessFly } from "./testing/process.ts";
+import { ask, imageCommand, services, startProcessFly } from "./testing/process.ts";
 
 const machines = "/apps/acme/machines";
 
@@ -79,10 +81,18 @@ it("goes on with what was under way", async () => {
   expect(states).toEqual(["started", "destroyed", "stopped", "started"]);
 });
 
-it("refuses a data directory that is in use, and one that cannot be read", async () => {
+it("refuses a data directory that is in use, and one that cannot be read, which it leaves as it is", async () => {
   const dataDir = await freshDirectory();
-  await startFly({ dataDir });
-  await expect(startFly({ dataDir })).rejects.toThrow(/in use by process/);
+  const first = await startFly({ dataDir });
+  await expect(startFly({ dataDir })).rejects.toThrow(/in use by another/);
+  await first.close();
+  const path = join(dataDir, "state.json");
+  await writeFile(path, "{ half");
+  await expect(startFly({ dataDir })).rejects.toThrow(/not JSON .*left as it is/);
+  expect(await readFile(path, "utf8")).toBe("{ half");
+  // It has let go of the directory, so that one who repairs it can start.
+  await rm(path);
+  await expect(startFly({ dataDir })).resolves.toBeDefined();
 });
 
 it("says plainly that a port is taken, and lets go of the data directory", async () => {

@@ -9,9 +9,9 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
+import { tryLock } from "../../process/lock.ts";
 import { dataMark } from "../fly/runtime/leftovers.ts";
 import { preferPort } from "../ports.ts";
-import { takeLock } from "./lock.ts";
 
 // How a start that does not get far ends. One that reaches a running OpenClaw is the end-to-end suite's work.
 
@@ -70,9 +70,9 @@ async function leftovers(): Promise<string[]> {
 
 describe("a start", () => {
   it("is refused plainly while another one runs on the same state", async () => {
-    const lock = await takeLock(join(dir, "start.lock"));
+    const release = tryLock(join(dir, "start.lock"));
     const { code, output } = await run([]).ended;
-    lock.release();
+    release?.();
     expect(code).toBe(1);
     expect(output).toBe(
       `✗ KiloClaw is running already, with its state in ${dir}. Stop that one first (Ctrl-C).\n`,

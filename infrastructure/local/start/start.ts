@@ -1,5 +1,6 @@
 import { rm } from "node:fs/promises";
 import { styleText } from "node:util";
+import { tryLock } from "../../process/lock.ts";
 import { dataMark, killMarked } from "../fly/runtime/leftovers.ts";
 import { assertPortFree, PortTakenError } from "../ports.ts";
 import type { Arguments } from "./arguments.ts";
@@ -8,7 +9,6 @@ import { bringUp, bringUpServices } from "./bring-up.ts";
 import { HOST } from "./context.ts";
 import { createEnding } from "./ending.ts";
 import { readEnvironment } from "./environment.ts";
-import { takeLock } from "./lock.ts";
 import { createLogs } from "./logs.ts";
 import { createParts } from "./parts.ts";
 import { localPaths, makeLocalDirectory, statePaths } from "./paths.ts";
@@ -54,8 +54,13 @@ export async function start(args: StartArguments): Promise<void> {
     const environment = readEnvironment(process.env);
     const paths = localPaths(environment.KILOCLAW_LOCAL_DIR);
     await makeLocalDirectory(paths.dir);
-    const lock = await takeLock(paths.lock);
-    ending.add(lock.release);
+    const release = tryLock(paths.lock);
+    if (release === undefined) {
+      throw new Error(
+        `KiloClaw is running already, with its state in ${paths.dir}. Stop that one first (Ctrl-C).`,
+      );
+    }
+    ending.add(release);
     if (args.worker) await assertPortFree(HOST, args.port);
     if (args.fresh) {
       // A start that was killed left its machines running, and they would go on writing into what is deleted here.

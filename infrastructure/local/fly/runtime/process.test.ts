@@ -2,8 +2,9 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { z } from "zod";
+import { isRunning } from "../../../process/testing.ts";
 import { machineIn, startedMachine, volumeIn, waitFor, withApp, type TestFly } from "../testing/fly.ts";
-import { ask, isRunning, linesOf, services, startProcessFly, untilSaid } from "../testing/process.ts";
+import { ask, linesOf, services, startProcessFly, untilSaid } from "../testing/process.ts";
 
 const machines = "/apps/acme/machines";
 

@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import type { LocalFlyOptions } from "../index.ts";
@@ -54,10 +53,4 @@ export function linesOf(fly: TestFly, machine: { id: string }): string[] {
 /** Waits until the machine's program has said so. */
 export async function untilSaid(fly: TestFly, machine: { id: string }, line: string): Promise<void> {
   await expect.poll(() => linesOf(fly, machine), { timeout: 10_000 }).toContain(line);
-}
-
-/** Whether the process runs. A dead one that nobody has reaped, as in a container without an init, does not. */
-export function isRunning(pid: number): boolean {
-  const { stdout } = spawnSync("ps", ["-o", "stat=", "-p", String(pid)], { encoding: "utf8" });
-  return stdout.trim() !== "" && !stdout.trim().startsWith("Z");
 }
