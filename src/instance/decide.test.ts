@@ -18,7 +18,7 @@ const PHASES = [
 ] as const satisfies MachinePhase[];
 const MACHINES: ObservedMachine[] = [
   { kind: "none" },
-  { kind: "unknown", why: "500" },
+  { kind: "unknown", code: "fly_unreachable", why: "500" },
   { kind: "absent" },
   ...PHASES.map((phase) => machineIn(phase)),
   ...PHASES.map((phase) => machineIn(phase, { ours: false })),
@@ -27,7 +27,7 @@ const MACHINES: ObservedMachine[] = [
 ];
 const VOLUMES: ObservedVolume[] = [
   { kind: "none" },
-  { kind: "unknown", why: "500" },
+  { kind: "unknown", code: "fly_unreachable", why: "500" },
   { kind: "absent" },
   freeVolume,
   { ...freeVolume, attachedMachineId: "m9" },

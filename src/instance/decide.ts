@@ -26,6 +26,8 @@ import type { Decision, Problem } from "./step.ts";
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
 
+const VOLUME_NOT_ASKED = { code: "fly_unreachable", why: "the volume was not asked for" } as const;
+
 type PresentMachine = Extract<ObservedMachine, { kind: "present" }>;
 
 /**
@@ -52,7 +54,7 @@ export function decide(state: InstanceState, seen: Observation, now: number): De
 function decideDestroyed(state: InstanceState, seen: Observation, now: number): Decision {
   const status = "destroying";
   const { machine, volume } = seen;
-  if (machine.kind === "unknown") return unknown(machine.why, status, now);
+  if (machine.kind === "unknown") return unknown(machine, status, now);
   if (machine.kind === "present") {
     if (machine.ours === false) {
       return down({ kind: "mark_down", forgetId: true, ...notOurs(machine.id) }, status);
@@ -66,7 +68,7 @@ function decideDestroyed(state: InstanceState, seen: Observation, now: number): 
   if (openCreateMayAppear(state, "machine", now) || notVisibleYet(state.machine, now)) {
     return wait("time", now + SECOND_MS, "a machine may still appear", status);
   }
-  if (volume.kind === "unknown") return unknown(volume.why, status, now);
+  if (volume.kind === "unknown") return unknown(volume, status, now);
   if (volume.kind === "present") {
     const holder = volume.attachedMachineId;
     // A machine that the record does not know, but that holds our volume: to be looked at, and to go first if it is ours.
@@ -85,7 +87,7 @@ function decideStopped(state: InstanceState, seen: Observation, now: number): De
   const { machine } = seen;
   switch (machine.kind) {
     case "unknown":
-      return unknown(machine.why, state.status, now);
+      return unknown(machine, state.status, now);
     case "none":
       return volumeFirst(state, seen.volume, now, atRest) ?? settled(atRest, "no machine is wanted");
     case "absent":
@@ -122,7 +124,7 @@ function decideRunning(state: InstanceState, seen: Observation, now: number): De
   const { machine } = seen;
   switch (machine.kind) {
     case "unknown":
-      return unknown(machine.why, state.status, now);
+      return unknown(machine, state.status, now);
     case "none":
       return createMachine(state, seen.volume, now, rising);
     case "absent":
@@ -245,7 +247,7 @@ function updateIfOlder(
 function createMachine(state: InstanceState, volume: ObservedVolume, now: number, rising: Status): Decision {
   const first = volumeFirst(state, volume, now, rising);
   if (first !== null) return first;
-  if (volume.kind !== "present") return unknown("the volume was not asked for", rising, now);
+  if (volume.kind !== "present") return unknown(VOLUME_NOT_ASKED, rising, now);
   if (volume.attachedMachineId !== null) {
     const reason = `the volume is still bound to machine ${volume.attachedMachineId}`;
     return wait("time", now + RECHECK_MS, reason, rising, {
@@ -271,8 +273,8 @@ function volumeFirst(
   now: number,
   status: Status,
 ): Decision | null {
-  if (volume.kind === "unknown") return unknown(volume.why, status, now);
-  if (volume.kind === "none") return unknown("the volume was not asked for", status, now);
+  if (volume.kind === "unknown") return unknown(volume, status, now);
+  if (volume.kind === "none") return unknown(VOLUME_NOT_ASKED, status, now);
   if (state.volume !== null) {
     if (volume.kind === "present") return null;
     if (notVisibleYet(state.volume, now)) {

@@ -1,4 +1,4 @@
-import type { Status } from "./state.ts";
+import type { ProblemCode, Status } from "./state.ts";
 import type { Awaited, Decision, Problem, Step } from "./step.ts";
 
 /** How a wait looks again that nothing it can subscribe to will end. */
@@ -24,8 +24,12 @@ export function wait(
 }
 
 /** Fly could not be asked: counted like a failed step, so that the pauses grow. */
-export function unknown(why: string, status: Status, now: number): Decision {
-  const problem: Problem = { code: "fly_unreachable", message: why };
+export function unknown(
+  { code, why }: { code: ProblemCode; why: string },
+  status: Status,
+  now: number,
+): Decision {
+  const problem: Problem = { code, message: why };
   return { kind: "wait", on: "time", until: now, reason: `not known: ${why}`, status, problem, failed: true };
 }
 

@@ -1,3 +1,5 @@
+import type { ProblemCode } from "./state.ts";
+
 /** Machine states of Fly (docs: machines/machine-states), folded into what `decide` tells apart. */
 export type MachinePhase =
   | "launching"
@@ -12,7 +14,8 @@ export type MachinePhase =
 export type ObservedMachine =
   /** No id is known and no create is open: there is nothing to ask about. */
   | { kind: "none" }
-  | { kind: "unknown"; why: string }
+  /** `code` is what the user is told of it. */
+  | { kind: "unknown"; code: ProblemCode; why: string }
   /** Fly said so, by id or, while a create is open, by name. */
   | { kind: "absent" }
   | {
@@ -33,7 +36,7 @@ export type ObservedMachine =
 export type ObservedVolume =
   /** Nothing in this pass depends on it. */
   | { kind: "none" }
-  | { kind: "unknown"; why: string }
+  | { kind: "unknown"; code: ProblemCode; why: string }
   | { kind: "absent" }
   | { kind: "present"; id: string; region: string; attachedMachineId: string | null };
 

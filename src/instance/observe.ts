@@ -10,7 +10,7 @@ import type {
   ObservedMachine,
   ObservedVolume,
 } from "./observation.ts";
-import type { InstanceState } from "./state.ts";
+import type { InstanceState, ProblemCode } from "./state.ts";
 
 export type ObservePorts = {
   fly: FlyClient;
@@ -28,9 +28,13 @@ export async function observe(state: InstanceState, ports: ObservePorts): Promis
   return { machine, volume, gateway };
 }
 
-/** Fly's own words stay in the operator's log. */
-function whyOf({ status }: FlyError): string {
-  return status === null ? "Fly did not answer" : `Fly answered ${status}`;
+/** What a call that failed says of the world: nothing. Fly's own words stay in the operator's log. */
+function unknown({ kind, status }: FlyError): { kind: "unknown"; code: ProblemCode; why: string } {
+  if (kind === "unauthorized") {
+    return { kind: "unknown", code: "fly_unauthorized", why: "Fly refused the Worker's token" };
+  }
+  const why = status === null ? "Fly did not answer" : `Fly answered ${status}`;
+  return { kind: "unknown", code: "fly_unreachable", why };
 }
 
 const nothingAsked = { kind: "none" } as const;
@@ -40,7 +44,7 @@ async function observeMachine(state: InstanceState, fly: FlyClient): Promise<Obs
   if (id !== null) return readMachine(state, fly, id);
   if (state.creating?.kind !== "machine") return nothingAsked;
   const found = await fly.findMachines(state.appName, METADATA_SANDBOX, state.sandboxId);
-  if (!found.ok) return { kind: "unknown", why: whyOf(found.error) };
+  if (!found.ok) return unknown(found.error);
   // A name is unique among live machines, so there is at most one; the list is only believed after a look at it.
   const candidate = found.value.find(
     ({ name, state: word }) => name === state.sandboxId && word !== "destroyed",
@@ -51,17 +55,17 @@ async function observeMachine(state: InstanceState, fly: FlyClient): Promise<Obs
 async function readMachine(state: InstanceState, fly: FlyClient, id: string): Promise<ObservedMachine> {
   const answer = await fly.getMachine(state.appName, id);
   if (!answer.ok) {
-    return answer.error.kind === "not_found"
-      ? { kind: "absent" }
-      : { kind: "unknown", why: whyOf(answer.error) };
+    return answer.error.kind === "not_found" ? { kind: "absent" } : unknown(answer.error);
   }
   const machine = answer.value;
   // Fly keeps the last state of a machine whose host is gone (fly-machines-api.md §5.2); it tells nothing.
   if (machine.host_status === "unreachable")
-    return { kind: "unknown", why: "the machine's host can't be reached" };
+    return { kind: "unknown", code: "fly_unreachable", why: "the machine's host can't be reached" };
   const phase = phaseOf(machine.state);
   if (phase === "gone") return { kind: "absent" };
-  if (phase === null) return { kind: "unknown", why: `Fly reports the machine as "${machine.state}"` };
+  if (phase === null) {
+    return { kind: "unknown", code: "fly_unreachable", why: `Fly reports the machine as "${machine.state}"` };
+  }
   const config = machine.config ?? machine.incomplete_config;
   const metadata = config?.metadata;
   const ours =
@@ -143,7 +147,7 @@ async function observeVolume(state: InstanceState, fly: FlyClient): Promise<Obse
   const id = state.volume?.id ?? state.pendingDestroyVolumeId;
   if (id !== null) return readVolume(state, fly, id);
   const found = await fly.findVolumes(state.appName, state.volumeName);
-  if (!found.ok) return { kind: "unknown", why: whyOf(found.error) };
+  if (!found.ok) return unknown(found.error);
   const newest = found.value.toSorted((a, b) => (b.created_at ?? "").localeCompare(a.created_at ?? ""))[0];
   // A list may still show what is gone (fly-machines-api.md F-48): it is only believed after a look at the volume itself.
   return newest === undefined ? { kind: "absent" } : readVolume(state, fly, newest.id);
@@ -152,9 +156,7 @@ async function observeVolume(state: InstanceState, fly: FlyClient): Promise<Obse
 async function readVolume(state: InstanceState, fly: FlyClient, id: string): Promise<ObservedVolume> {
   const answer = await fly.getVolume(state.appName, id);
   if (!answer.ok) {
-    return answer.error.kind === "not_found"
-      ? { kind: "absent" }
-      : { kind: "unknown", why: whyOf(answer.error) };
+    return answer.error.kind === "not_found" ? { kind: "absent" } : unknown(answer.error);
   }
   if (isVolumeGone(answer.value)) return { kind: "absent" };
   // A missing region means: as it was (fly-machines-api.md §6.1).
