@@ -38,7 +38,6 @@ export default defineConfig({
             "infrastructure/**/*.test.ts",
             "supabase/**/*.test.ts",
             "test/simulation/**/*.test.ts",
-            "test/failures/**/*.test.ts",
           ],
           exclude: ["**/node_modules/**"],
           environment: "node",
@@ -49,13 +48,25 @@ export default defineConfig({
       },
       {
         test: {
+          name: "failures",
+          include: ["test/failures/**/*.test.ts"],
+          environment: "node",
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          // They wait far more than they work, so more of them run at a time than there are cores.
+          maxWorkers: 3,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
           environment: "node",
           testTimeout: 180_000,
           hookTimeout: 300_000,
           fileParallelism: false,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -45,7 +45,7 @@ it("says at once that Fly refuses the token, and asks again ever more rarely", a
   );
   expect(later.map(({ status }) => status)).toEqual([401, 401, 401, 401]);
   const pauses = later.slice(1).map(({ at }, index) => at - (later[index]?.at ?? at));
-  expect(pauses).toEqual(pauses.toSorted((a, b) => a - b));
-  expect(pauses[0]).toBeGreaterThan(1_000);
+  expect(Math.min(...pauses)).toBeGreaterThan(900);
+  expect(pauses.at(-1)).toBeGreaterThan(1.5 * (pauses[0] ?? 0));
   expect(world.leaksIn(started.text, events, ...worker.log)).toEqual([]);
 }, 60_000);
