@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { WebSocket } from "ws";
 import { ask } from "./support/platform.ts";
+import { upgradeStatus } from "./support/upgrade.ts";
 import { World } from "./support/world.ts";
 
 /** A Worker without its configuration has nothing to ask of anybody. */
@@ -52,7 +52,7 @@ it.concurrent.each(LACKS)(
       expect([answer.status, answer.body["code"]]).toEqual([503, "misconfigured"]);
       expect(answer.text).not.toContain(name);
     }
-    expect(await upgradeStatus(url)).toBe(503);
+    expect(await upgradeStatus(url, { authorization: "Bearer x" })).toBe(503);
     expect((await ask(url, "/health")).body).toEqual({ status: "ok" });
     await worker.close();
     expect(log.join("\n")).toContain(name);
@@ -60,21 +60,3 @@ it.concurrent.each(LACKS)(
     expect(log.join("\n")).not.toContain(SHORT);
   },
 );
-
-/** The status with which a WebSocket upgrade is refused. */
-function upgradeStatus(workerUrl: string): Promise<number | undefined> {
-  return new Promise((resolve, reject) => {
-    const socket = new WebSocket(workerUrl.replace("http:", "ws:"), {
-      headers: { authorization: "Bearer x" },
-    });
-    socket.once("unexpected-response", (request, response) => {
-      resolve(response.statusCode);
-      request.destroy();
-    });
-    socket.once("open", () => {
-      socket.terminate();
-      resolve(101);
-    });
-    socket.once("error", reject);
-  });
-}

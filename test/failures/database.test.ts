@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { startMuteServers } from "../support/mute-servers.ts";
 import { type Answer, ask, type Platform, platformOf } from "./support/platform.ts";
 import { type Relay, startRelay } from "./support/relay.ts";
+import { upgradeStatus } from "./support/upgrade.ts";
 import { bearerOf, enrol, withRegistry } from "./support/user.ts";
 import { type RunningWorker, World } from "./support/world.ts";
 
@@ -68,13 +69,14 @@ describe.each([
   it("lets nobody in, says when to come back, and keeps the platform's routes up", async () => {
     await relay.leadTo(urls[behind]);
     const askedAt = performance.now();
-    const [view, start, proxied, page, redeemed, status] = await Promise.all([
+    const [view, start, proxied, page, redeemed, status, upgrade] = await Promise.all([
       ask(worker.url, "/api/kiloclaw/status", { headers: user }),
       ask(worker.url, "/api/kiloclaw/start", { method: "POST", headers: user }),
       ask(worker.url, "/chat", { headers: user }),
       ask(worker.url, "/chat", { headers: { ...user, accept: "text/html" } }),
       redeem(),
       platform.status(USER),
+      upgradeStatus(worker.url, user),
     ]);
     expect(performance.now() - askedAt).toBeLessThan(ANSWER_MS_MAX);
     for (const answer of [view, start, proxied]) {
@@ -87,6 +89,7 @@ describe.each([
     for (const answer of [view, start, proxied, page, redeemed]) {
       expect(Number(answer.headers.get("retry-after"))).toBeGreaterThan(0);
     }
+    expect(upgrade).toBe(503);
     expect(redeemed.headers.getSetCookie()).toEqual([]);
     expect(status).toMatchObject({ status: "running", lastError: null });
   });
@@ -95,6 +98,7 @@ describe.each([
 it("lets the user in again as soon as the database is back, with the code that was not used up", async () => {
   await relay.leadTo(urls.database);
   expect((await ask(worker.url, "/chat", { headers: user })).status).toBe(200);
+  expect(await upgradeStatus(worker.url, user)).toBe(101);
   const redeemed = await redeem();
   expect([redeemed.status, redeemed.headers.get("location")]).toEqual([303, "/"]);
   expect((await redeem()).status).toBe(401);

@@ -58,10 +58,16 @@ describe.concurrent("a machine", () => {
 
   it("that is not ready in time is waited for by the alarm, when the caller has long had an answer", async () => {
     const user = "late";
+    await enrol(adminUrl, user);
     await platform.post("provision", user, { envVars: { STAND_IN: "starting" } });
     const started = await timed(platform.post("start", user));
     expect([started.answer.status, started.answer.body]).toEqual([202, { ok: true, status: "starting" }]);
     expect(started.durationMs).toBeLessThan(OPERATION_WAIT_MS + LATE_MS);
+
+    const visitor = { ...(await bearerOf(world, user)), accept: "text/html" };
+    const page = await ask(worker.url, "/", { headers: visitor });
+    expect([page.status, Number(page.headers.get("retry-after")) > 0]).toEqual([503, true]);
+    expect(page.text).toContain('data-status="starting"');
 
     await getReady(user);
     const { lastError } = await until(
