@@ -18,7 +18,7 @@ const ACCESS_CODE_HOURS = 8;
 /**
  * Starts all but the Worker, and writes down what a Worker that is run by hand needs to know of it.
  *
- * @returns the file for `wrangler dev --env-file`, and the URL of the model server if it runs
+ * @returns the file for `wrangler dev --env-file`; as a comment it also says what instances need to find the model server
  */
 export async function bringUpServices(context: Context): Promise<{ envFile: string }> {
   const { parts, step, paths } = context;
