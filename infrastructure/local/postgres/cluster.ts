@@ -100,7 +100,6 @@ async function initialise(options: {
     const child = spawn(file, args, {
       ...ids,
       stdio: ["ignore", "pipe", "pipe"],
-      windowsHide: true,
       ...(signal && { signal }),
     });
     const output: string[] = [];

@@ -46,10 +46,9 @@ export async function clearOrphan(dataDir: string, ownerPid: number | null): Pro
 
 type ProcessDescription = { parentPid: number; serves: "this_directory" | "something_else" | "unknown" };
 
-/** Null when there is no such process, or where the platform has no way to tell (Windows: Postgres then decides itself). */
+/** Null when there is no such process. */
 function describeProcess(pid: number, dataDir: string): ProcessDescription | null {
   if (process.platform === "linux") return describeLinuxProcess(pid, dataDir);
-  if (process.platform === "win32") return null;
   const { stdout } = spawnSync("ps", ["-ww", "-o", "ppid=,args=", "-p", String(pid)], { encoding: "utf8" });
   const { parentPid, commandLine } =
     /^\s*(?<parentPid>\d+)\s+(?<commandLine>.*)$/.exec(stdout.trimEnd())?.groups ?? {};

@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { forEachLine } from "../../process/lines.ts";
 import type { Log, LogLevel } from "../log.ts";
@@ -41,8 +41,7 @@ export async function startServer(options: {
   const child = spawn(file, args, {
     ...ids,
     stdio: ["ignore", "ignore", "pipe"],
-    detached: process.platform !== "win32",
-    windowsHide: true,
+    detached: true,
   });
   const tail: string[] = [];
   let isStopping = false;
@@ -53,7 +52,7 @@ export async function startServer(options: {
   });
   const stop = async () => {
     isStopping = true;
-    await stopServer({ child, exited, binaries });
+    await stopServer(child, exited);
   };
   // A program that ends without stopping its server (a bug) takes it along.
   const stopAtExit = () => void child.kill("SIGQUIT");
@@ -103,23 +102,9 @@ function levelOf(line: string): LogLevel {
   return line.includes(" WARNING: ") ? "warn" : "debug";
 }
 
-async function stopServer(server: {
-  child: ChildProcess;
-  exited: Promise<PostgresExit>;
-  binaries: Binaries;
-}): Promise<void> {
-  const { child, exited, binaries } = server;
+async function stopServer(child: ChildProcess, exited: Promise<PostgresExit>): Promise<void> {
   for (const { signal, timeoutMs } of STOP_SIGNALS) {
-    if (child.exitCode === null && child.signalCode === null) {
-      if (process.platform === "win32" && signal !== "SIGKILL") {
-        // Windows has no signals: pg_ctl asks the server over a pipe of Postgres's own.
-        spawnSync(binaries.pgCtl, ["kill", signal.slice("SIG".length), String(child.pid)], {
-          windowsHide: true,
-        });
-      } else {
-        child.kill(signal);
-      }
-    }
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
     const timeout = timer(timeoutMs);
     const outcome = await Promise.race([exited, timeout.over]);
     timeout.cancel();

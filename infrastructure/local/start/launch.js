@@ -2,7 +2,12 @@
 // by itself, and OpenClaw 2026.9.6 asks for ">=24.16.0 <25 || >=26.1.0" (its package.json).
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 
-if (major > 26 || (major === 26 && minor >= 1) || (major === 24 && minor >= 16)) {
+if (process.platform === "win32") {
+  process.stderr.write(
+    "KiloClaw runs on Linux and macOS. On Windows, use it in the Windows Subsystem for Linux (WSL).\n",
+  );
+  process.exitCode = 1;
+} else if (major > 26 || (major === 26 && minor >= 1) || (major === 24 && minor >= 16)) {
   await import("./main.ts");
 } else {
   process.stderr.write(

@@ -7,7 +7,14 @@ const LAUNCH = fileURLToPath(new URL("launch.js", import.meta.url));
 
 /** Runs the launcher in a Node that says that it is of this version. */
 function launch(version: string, ...args: string[]) {
-  const disguise = `Object.defineProperty(process.versions, "node", { value: ${JSON.stringify(version)} })`;
+  return launchDisguised(
+    `Object.defineProperty(process.versions, "node", { value: ${JSON.stringify(version)} })`,
+    ...args,
+  );
+}
+
+/** Runs the launcher in a Node whose idea of itself `disguise` changes first. */
+function launchDisguised(disguise: string, ...args: string[]) {
   return promisify(execFile)(process.execPath, [
     "--import",
     `data:text/javascript,${disguise}`,
@@ -29,6 +36,14 @@ describe("the launcher", () => {
 
   it.each(["24.16.0", "26.1.0", "26.10.0", "27.0.0"])("goes on to the start on Node %s", async (version) => {
     expect((await launch(version, "--help")).stdout).toContain("Usage: pnpm start");
+  });
+
+  it("says on Windows where it runs", async () => {
+    const disguise = `Object.defineProperty(process, "platform", { value: "win32" })`;
+    await expect(launchDisguised(disguise)).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^KiloClaw runs on Linux and macOS\./u),
+    });
   });
 
   it("answers an unknown flag with the usage and code 2", async () => {

@@ -93,7 +93,7 @@ function end(code: number): void {
   if (ending) return;
   ending = true;
   // Should workerd not go by itself: the group is this process and what it started.
-  if (process.platform !== "win32") setTimeout(() => process.kill(-process.pid, "SIGKILL"), DISPOSE_MS_MAX);
+  setTimeout(() => process.kill(-process.pid, "SIGKILL"), DISPOSE_MS_MAX);
   Promise.resolve(running?.dispose()).then(
     () => process.exit(code),
     () => process.exit(1),

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { createServer } from "node:net";
 
 /**
- * Below what systems hand out by themselves (Linux from 32768, macOS and Windows from 49152): a machine's second port is
+ * Below what systems hand out by themselves (Linux from 32768, macOS from 49152): a machine's second port is
  * bound by its program only seconds after the block was found free.
  */
 const portMin = 20_000;
