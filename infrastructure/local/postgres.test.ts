@@ -10,7 +10,7 @@ import postgres from "postgres";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { PortTakenError } from "./ports.ts";
-import { startPostgres } from "./postgres.ts";
+import { startPostgres, stopOrphan } from "./postgres.ts";
 import type { LocalPostgres } from "./postgres.ts";
 
 /** One database for all tests, as it is made in the first of them; each stops the server that it started. */
@@ -129,6 +129,21 @@ describe("what an earlier run left behind", () => {
   });
 
   it("may be a server whose owner was killed: it is stopped, and its data is kept", async () => {
+    const adminUrl = await startWithKilledOwner();
+    const user = await addUser(adminUrl);
+    const database = await start();
+    await expect(connect(adminUrl)`select 1`).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    expect(await userExists(database.adminUrl, user)).toBe(true);
+  });
+
+  it("may be such a server on files that are to be deleted: it is stopped without another one", async () => {
+    const adminUrl = await startWithKilledOwner();
+    await stopOrphan(dir);
+    await expect(connect(adminUrl)`select 1`).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    await stopOrphan(dir);
+  });
+
+  async function startWithKilledOwner(): Promise<string> {
     const module = fileURLToPath(new URL("./postgres.ts", import.meta.url));
     const program = `
       import { startPostgres } from ${JSON.stringify(module)};
@@ -140,14 +155,10 @@ describe("what an earlier run left behind", () => {
     });
     cleanups.push(async () => owner.kill("SIGKILL"));
     const [adminUrl] = await once(owner.stdout, "data");
-    const user = await addUser(String(adminUrl));
     owner.kill("SIGKILL");
     await once(owner, "exit");
-
-    const database = await start();
-    await expect(connect(String(adminUrl))`select 1`).rejects.toMatchObject({ code: "ECONNREFUSED" });
-    expect(await userExists(database.adminUrl, user)).toBe(true);
-  });
+    return String(adminUrl);
+  }
 
   it("may be a lock with the id of a process that is another program by now", async () => {
     await (await start()).stop();

@@ -54,9 +54,8 @@ export async function startPostgres(options: {
   const launcher = findLauncher();
   const cluster = await ensureCluster({ dir, binaries, launcher, durable, ...(signal && { signal }) });
   const { dataDir, superuserPassword, workerPassword } = cluster;
-  const ownerFile = join(dir, "owner.pid");
-  await clearOrphan(dataDir, Number(await readFile(ownerFile, "utf8").catch(() => "0")));
-  await writeFile(ownerFile, String(process.pid));
+  await stopOrphan(dir);
+  await writeFile(ownerFile(dir), String(process.pid));
 
   const { server, port } = await listen(options.port, (port) =>
     startServer({ dataDir, port, binaries, launcher, durable, log }),
@@ -72,6 +71,22 @@ export async function startPostgres(options: {
     await server.stop();
     throw error;
   }
+}
+
+/**
+ * Stops the server that a killed process left running on `dir`, if there is one: before another is started there, and before
+ * its files are deleted under it.
+ * @throws PostgresError `in_use` when the process that started it lives
+ */
+export async function stopOrphan(dir: string): Promise<void> {
+  const ownerPid = Number(await readFile(ownerFile(dir), "utf8").catch(() => "0"));
+  const dataDir = await realpath(join(dir, "data")).catch(() => null);
+  if (dataDir !== null) await clearOrphan(dataDir, ownerPid);
+}
+
+/** Holds the id of the process that started the last server here. */
+function ownerFile(dir: string): string {
+  return join(dir, "owner.pid");
 }
 
 async function listen(

@@ -3,6 +3,7 @@ import { styleText } from "node:util";
 import { tryLock } from "../../process/lock.ts";
 import { dataMark, killMarked } from "../fly/runtime/leftovers.ts";
 import { assertPortFree, PortTakenError } from "../ports.ts";
+import { stopOrphan } from "../postgres.ts";
 import type { Arguments } from "./arguments.ts";
 import { banner, servicesBanner } from "./banner.ts";
 import { bringUp, bringUpServices } from "./bring-up.ts";
@@ -63,8 +64,11 @@ export async function start(args: StartArguments): Promise<void> {
     ending.add(release);
     if (args.worker) await assertPortFree(HOST, args.port);
     if (args.fresh) {
-      // A start that was killed left its machines running, and they would go on writing into what is deleted here.
-      await Promise.all([paths.fly, paths.flyOfDev].map((dir) => killMarked(dataMark(dir))));
+      // A start that was killed left its machines and its database running, which would go on with what is deleted here.
+      await Promise.all([
+        stopOrphan(paths.postgres),
+        ...[paths.fly, paths.flyOfDev].map((dir) => killMarked(dataMark(dir))),
+      ]);
       await Promise.all(statePaths(paths).map((path) => rm(path, { recursive: true, force: true })));
     }
     await removeReadyFile(paths.ready);
