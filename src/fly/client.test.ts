@@ -123,6 +123,7 @@ describe("against Fly", () => {
         status: 404,
         requestId: expect.stringMatching(/./),
         durationMs: expect.any(Number),
+        refusal: expect.stringContaining("not found"),
       },
     ]);
     expect(JSON.stringify(calls)).not.toContain(TOKEN);
