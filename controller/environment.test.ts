@@ -33,7 +33,14 @@ describe("the gateway's environment", () => {
   });
 
   it("has what Fly tells a machine", () => {
-    const names = ["FLY_APP_NAME", "FLY_MACHINE_ID", "FLY_REGION", "FLY_PRIVATE_IP", "FLY_VM_MEMORY_MB"];
+    const names = [
+      "FLY_APP_NAME",
+      "FLY_LOCAL_DATA",
+      "FLY_MACHINE_ID",
+      "FLY_REGION",
+      "FLY_PRIVATE_IP",
+      "FLY_VM_MEMORY_MB",
+    ];
     expect(passed(names)).toEqual(names);
   });
 });

@@ -34,11 +34,15 @@ export function gatewayPaths(home: string): GatewayPaths {
 const RESERVED =
   /^(?:KILOCLAW_.*|OPENCLAW_.*|FLY_.*|LD_.*|DYLD_.*|NODE_.*|NPM_.*|BASH_.*|PATH|HOME|PORT|SHELL|USER|PWD|OLDPWD|TMPDIR|TMP|TEMP|IFS|ENV|PRIMARY_REGION)$/i;
 
-/** What Fly itself tells a machine (fly.io/docs/machines/runtime-environment). The Worker lets no user set them. */
+/**
+ * What Fly itself tells a machine (fly.io/docs/machines/runtime-environment), and by what a local Fly knows everything that
+ * runs in its machines. The Worker lets no user set them.
+ */
 const PLATFORM = new Set([
   "FLY_ALLOC_ID",
   "FLY_APP_NAME",
   "FLY_IMAGE_REF",
+  "FLY_LOCAL_DATA",
   "FLY_MACHINE_ID",
   "FLY_MACHINE_VERSION",
   "FLY_PRIVATE_IP",
