@@ -148,7 +148,7 @@ function createCaller({ baseUrl, token, onCall }: FlyClientOptions): Caller {
     const report = (status: number | null, requestId: string | null, refusal: string | null): void =>
       onCall({ method, path, status, requestId, durationMs: Date.now() - startedAt, refusal });
     const exchange = async (deadline: AbortSignal): Promise<{ response: Response; text: string }> => {
-      const response = await fetch(new URL(path, baseUrl), {
+      const response = await fetch(baseUrl.replace(/\/+$/, "") + path, {
         method,
         headers: {
           authorization: `Bearer ${token}`,
@@ -178,9 +178,13 @@ function createCaller({ baseUrl, token, onCall }: FlyClientOptions): Caller {
 function maskEnvironment(text: string, body: unknown): string {
   const sent = z.object({ config: z.object({ env: z.record(z.string(), z.string()) }) }).safeParse(body);
   if (!sent.success) return text;
-  return Object.values(sent.data.config.env)
-    .filter((value) => value.length >= 4)
-    .reduce((masked, value) => masked.replaceAll(value, "[redacted]"), text);
+  return (
+    Object.values(sent.data.config.env)
+      .filter((value) => value.length >= 4)
+      // A value that stands inside another one must not leave the rest of that readable.
+      .toSorted((a, b) => b.length - a.length)
+      .reduce((masked, value) => masked.replaceAll(value, "[redacted]"), text)
+  );
 }
 
 /** A 2xx that can't be read took effect all the same, so its outcome is unknown, not failed. */

@@ -50,7 +50,7 @@ export function accessCodePage(options: {
 
 const MESSAGES = {
   refused: "That code is not valid. It may be mistyped, used or expired: ask for a new one.",
-  unavailable: "Codes can't be checked right now. Your code is still good; try again in a moment.",
+  unavailable: "Codes can't be checked right now. Try again in a moment.",
 } as const;
 
 /** What somebody sees who is not signed in, or not any more. */

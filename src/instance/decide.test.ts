@@ -295,6 +295,13 @@ describe("to be running", () => {
     expect(back).toMatchObject({ step: { kind: "create_machine", volumeId: "vol_1" }, status: "recovering" });
   });
 
+  it("tells how a machine ends that goes down each time it is brought up", () => {
+    const seen = saw(machineIn("down", { exit: "exit code 3" }));
+    const problem = { code: "machine_stopped", message: expect.stringContaining("exit code 3") };
+    expect(decide(wanted({ bringUps: [NOW - 500] }), seen, NOW)).toMatchObject({ kind: "wait", problem });
+    expect(decide(wanted({ bringUps: [NOW - 5_000] }), seen, NOW)).toMatchObject({ kind: "step", problem });
+  });
+
   it("pauses longer after every bring-up, and gives up for the hour after the last one", () => {
     const down = saw(machineIn("down"));
     const tries = (count: number): number[] =>

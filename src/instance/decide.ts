@@ -214,14 +214,18 @@ function decideDown(state: InstanceState, machine: PresentMachine, now: number, 
     const message = `The machine went down on its own${exit}; it is started again.`;
     return down({ kind: "mark_down", forgetId: false, code: "machine_stopped", message }, "stopped");
   }
+  const problem: Problem | null =
+    state.bringUps.length === 0
+      ? state.lastError
+      : { code: "machine_stopped", message: `The machine went down after it was brought up${exit}.` };
   return (
     updateIfOlder(state, machine, rising, now) ??
-    tooManyBringUps(state, now, exit, rising) ??
+    tooManyBringUps(state, now, exit, rising, problem) ??
     step(
       { kind: "start_machine", id: machine.id },
       `it is ${machine.flyState}${exit} and wanted`,
       rising,
-      state.lastError,
+      problem,
     )
   );
 }
@@ -256,7 +260,7 @@ function createMachine(state: InstanceState, volume: ObservedVolume, now: number
     });
   }
   return (
-    tooManyBringUps(state, now, "", rising) ??
+    tooManyBringUps(state, now, "", rising, state.lastError) ??
     step(
       { kind: "create_machine", name: state.sandboxId, region: volume.region, volumeId: volume.id },
       "a machine is wanted and there is none",

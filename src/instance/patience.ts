@@ -1,7 +1,7 @@
 import { RECHECK_SLOW_MS, wait } from "./decisions.ts";
 import { VISIBILITY_GRACE_MS } from "./outcome.ts";
 import type { InstanceState, Status } from "./state.ts";
-import type { Decision, Step } from "./step.ts";
+import type { Decision, Problem, Step } from "./step.ts";
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
@@ -63,6 +63,7 @@ export function tooManyBringUps(
   now: number,
   exit: string,
   rising: Status,
+  problem: Problem | null,
 ): Decision | null {
   const recent = state.bringUps.filter((at) => at > now - HOUR_MS);
   const latest = recent.at(-1);
@@ -82,5 +83,5 @@ export function tooManyBringUps(
   }
   const pause = recent.length === 1 ? BRING_UP_PAUSE_MS_FIRST : BRING_UP_PAUSE_MS * 2 ** (recent.length - 2);
   if (latest + pause <= now) return null;
-  return wait("machine", latest + pause, "a pause before the next try", rising, state.lastError);
+  return wait("machine", latest + pause, "a pause before the next try", rising, problem);
 }

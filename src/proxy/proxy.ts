@@ -49,7 +49,6 @@ async function send(request: Request, route: Route, config: Config): Promise<Res
       redirect: "manual",
       // Tenants of one app share its host, and so would share what Cloudflare caches of it.
       cache: "no-store",
-      signal: request.signal,
     });
     if (isProxyFailure(response)) {
       await response.body?.cancel();
