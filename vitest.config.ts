@@ -1,7 +1,8 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
-// The suites run one after the other: `worker` and `node` are units, `e2e` has the machine to itself.
+// The suites run one after the other: `worker` and `node` are units, `programs` and `failures` are whole programs, and `e2e`
+// has the machine to itself.
 export default defineConfig({
   test: {
     silent: "passed-only",
@@ -23,6 +24,7 @@ export default defineConfig({
         ],
         test: {
           name: "worker",
+          maxWorkers: 2,
           include: ["src/**/*.test.ts"],
           globalSetup: ["test/support/worker-setup.ts"],
           testTimeout: 20_000,
@@ -33,17 +35,32 @@ export default defineConfig({
       {
         test: {
           name: "node",
+          // They start programs and wait for them far more than they work.
+          maxWorkers: 4,
           include: [
             "controller/**/*.test.ts",
             "infrastructure/**/*.test.ts",
             "supabase/**/*.test.ts",
             "test/simulation/**/*.test.ts",
           ],
-          exclude: ["**/node_modules/**"],
+          exclude: ["**/node_modules/**", "**/*.program.test.ts"],
           environment: "node",
           testTimeout: 20_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          // Whole programs of ours, and the real OpenClaw, as processes.
+          name: "programs",
+          include: ["**/*.program.test.ts"],
+          exclude: ["**/node_modules/**"],
+          environment: "node",
+          testTimeout: 30_000,
+          hookTimeout: 120_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -55,7 +72,7 @@ export default defineConfig({
           hookTimeout: 60_000,
           // They wait far more than they work, so more of them run at a time than there are cores.
           maxWorkers: 3,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
       {
@@ -66,7 +83,7 @@ export default defineConfig({
           testTimeout: 180_000,
           hookTimeout: 300_000,
           fileParallelism: false,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
         },
       },
     ],
