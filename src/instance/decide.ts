@@ -215,7 +215,7 @@ function decideDown(state: InstanceState, machine: PresentMachine, now: number, 
     return down({ kind: "mark_down", forgetId: false, code: "machine_stopped", message }, "stopped");
   }
   const problem: Problem | null =
-    state.bringUps.length === 0
+    state.bringUps.length === 0 || state.lastError?.code === "machine_stopped"
       ? state.lastError
       : { code: "machine_stopped", message: `The machine went down after it was brought up${exit}.` };
   return (
