@@ -16,7 +16,7 @@ export async function gatewayRoute(c: Context<AppEnv>): Promise<Response> {
   }
   const refused = isUpgrade(request) ? refuseUpgrade(c) : refuseForeignPage(c);
   if (refused !== null) return refused;
-  const clean = withoutSteering(new URL(request.url));
+  const clean = wantsHtml(request) ? withoutSteering(new URL(request.url)) : null;
   if (clean !== null) return new Response(null, { status: 303, headers: { location: clean } });
   const proxied = await proxyRequest(request, instanceOf(c.env, c.get("userId")), c.get("config"));
   switch (proxied.kind) {

@@ -196,7 +196,7 @@ describe("the proxy", () => {
     ["/chat?gatewayUrl=wss://evil.example&x=1", "/chat?x=1"],
     ["//evil.example?token=abc", "/evil.example"],
   ])("takes what would steer the page out of %s", async (path, location) => {
-    const answer = await request(path, { headers: owner });
+    const answer = await request(path, { headers: { ...owner, ...html } });
     expect([answer.status, answer.headers.get("location")]).toEqual([303, location]);
   });
 

@@ -81,7 +81,7 @@ function kindsUnder(intent: InstanceState["intent"]): Set<Step["kind"]> {
 describe("over everything that can be known and seen", () => {
   it("creates and starts nothing while destroying", () => {
     expect(kindsUnder("destroyed")).toEqual(
-      new Set(["adopt_machine", "mark_down", "destroy_machine", "delete_volume", "erase"]),
+      new Set(["adopt_machine", "destroy_machine", "delete_volume", "erase"]),
     );
   });
 
@@ -108,8 +108,14 @@ describe("over everything that can be known and seen", () => {
   it.each(["running", "stopped", "destroyed"] as const)(
     "touches no machine of another tenant (%s)",
     (intent) => {
+      const touching = new Set<Step["kind"]>([
+        "start_machine",
+        "stop_machine",
+        "update_machine",
+        "destroy_machine",
+      ]);
       const acted = stepsUnder(intent).filter(
-        ({ machine, step }) => machine.kind === "present" && machine.ours === false && step !== "mark_down",
+        ({ machine, step }) => machine.kind === "present" && machine.ours === false && touching.has(step),
       );
       expect(acted).toEqual([]);
     },
@@ -219,12 +225,18 @@ describe("to be running", () => {
 
   it("tells why a gateway does not get ready, past the deadline", () => {
     const seen = saw(machineIn("up"), undefined, { kind: "starting", stage: "gateway" });
-    const decision = decide(wanted({ watched: watchedFor(START_DEADLINE_MS) }), seen, NOW);
-    expect(decision).toMatchObject({
+    const watched = watchedFor(START_DEADLINE_MS);
+    const since = NOW - START_DEADLINE_MS;
+    expect(decide(wanted({ watched, statusSince: since }), seen, NOW)).toMatchObject({
       kind: "wait",
       status: "starting",
       problem: { code: "gateway_not_ready" },
     });
+    // The machine may have been up for days when its gateway begins anew.
+    for (const status of ["running", "recovering"] as const) {
+      const begun = wanted({ watched, status, statusSince: status === "running" ? since : NOW });
+      expect(decide(begun, seen, NOW)).toMatchObject({ kind: "wait", status: "recovering", problem: null });
+    }
   });
 
   it("tells of a gateway that was ready and is silent for too long", () => {
@@ -242,6 +254,17 @@ describe("to be running", () => {
       expect(decide(state(START_DEADLINE_MS), saw(machineIn(phase)), NOW)).toMatchObject({
         status: "recovering",
         problem: { code: "machine_wedged" },
+      });
+    },
+  );
+
+  it.each(["stopping", "replacing"] as const)(
+    "looks again soon at a machine that is %s, whatever comes of it",
+    (phase) => {
+      expect(decide(wanted(), saw(machineIn(phase)), NOW)).toMatchObject({
+        kind: "wait",
+        on: "time",
+        until: NOW + 1_000,
       });
     },
   );
@@ -388,8 +411,22 @@ describe("to be destroyed", () => {
   });
 
   it("leaves a machine of another tenant alone, and goes on with what is its own", () => {
-    const decision = decide(doomed, saw(machineIn("up", { ours: false })), NOW);
-    expect(decision).toMatchObject({ step: { kind: "mark_down", forgetId: true }, status: "destroying" });
+    const strange = machineIn("up", { ours: false });
+    const held = { ...freeVolume, attachedMachineId: "m1" };
+    expect(decide(doomed, saw(strange, held), NOW)).toMatchObject({
+      step: { kind: "delete_volume", id: "vol_1" },
+    });
+    expect(decide(doomed, saw(strange, { kind: "absent" }), NOW)).toMatchObject({ step: { kind: "erase" } });
+  });
+
+  it("takes no holder over that has no id", () => {
+    const lost = { ...doomed, machine: null };
+    for (const attachedMachineId of ["", "\0".repeat(14)]) {
+      const held = { ...freeVolume, attachedMachineId };
+      expect(decide(lost, saw({ kind: "none" }, held), NOW)).toMatchObject({
+        step: { kind: "delete_volume" },
+      });
+    }
   });
 
   it("keeps the record while a create is open", () => {

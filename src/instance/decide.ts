@@ -14,10 +14,10 @@ import type { Observation, ObservedMachine, ObservedVolume } from "./observation
 import {
   awaitEffect,
   isOverdue,
-  isStartOverdue,
   notVisibleYet,
   openCreateMayAppear,
   START_DEADLINE_MS,
+  startDeadline,
   tooManyBringUps,
 } from "./patience.ts";
 import type { InstanceState, Status } from "./state.ts";
@@ -55,10 +55,8 @@ function decideDestroyed(state: InstanceState, seen: Observation, now: number): 
   const status = "destroying";
   const { machine, volume } = seen;
   if (machine.kind === "unknown") return unknown(machine, status, now);
-  if (machine.kind === "present") {
-    if (machine.ours === false) {
-      return down({ kind: "mark_down", forgetId: true, ...notOurs(machine.id) }, status);
-    }
+  // A machine of another tenant is not this instance's to delete, nor to wait for.
+  if (machine.kind === "present" && machine.ours !== false) {
     if (machine.phase === "destroying") return between(state, machine, status, now, RECHECK_SLOW_MS);
     return (
       awaitEffect(state, "destroy_machine", status, now) ??
@@ -69,10 +67,13 @@ function decideDestroyed(state: InstanceState, seen: Observation, now: number): 
     return wait("time", now + SECOND_MS, "a machine may still appear", status);
   }
   if (volume.kind === "unknown") return unknown(volume, status, now);
+  if (volume.kind === "none") return unknown(VOLUME_NOT_ASKED, status, now);
   if (volume.kind === "present") {
     const holder = volume.attachedMachineId;
     // A machine that the record does not know, but that holds our volume: to be looked at, and to go first if it is ours.
-    if (holder !== null && machine.kind === "none") return adopt(holder, "it holds the volume", status);
+    if (machine.kind === "none" && holder !== null && isMachineId(holder)) {
+      return adopt(holder, "it holds the volume", status);
+    }
     return step({ kind: "delete_volume", id: volume.id }, "the instance is to go", status);
   }
   if (openCreateMayAppear(state, "volume", now) || notVisibleYet(state.volume, now)) {
@@ -147,10 +148,12 @@ function decideRunning(state: InstanceState, seen: Observation, now: number): De
       return decideUp(state, machine, seen, now);
     case "launching":
     case "starting":
+      return between(state, machine, rising, now);
     case "replacing":
     case "stopping":
     case "destroying":
-      return between(state, machine, rising, now);
+      // What follows may be any state, and a wait for one of them would miss the others.
+      return { ...between(state, machine, rising, now, SECOND_MS), on: "time" };
     case "down":
     case "failed":
       return decideDown(state, machine, now, rising);
@@ -185,22 +188,20 @@ function decideUp(state: InstanceState, machine: PresentMachine, seen: Observati
 
 /** An answer that did not come says nothing about a gateway that was ready before; silence that lasts does. */
 function decideSilent(state: InstanceState, now: number, why: string): Decision {
-  if (state.status !== "running") return waitForGateway(state, now, why, risingStatus(state));
   const silentSince = state.watched?.silentSince ?? now;
   if (now < silentSince + START_DEADLINE_MS) {
+    if (state.status !== "running") return waitForGateway(state, now, why, risingStatus(state));
     return wait("time", now + RECHECK_MS, `unconfirmed: ${why}`, "running");
   }
-  return wait("time", now + RECHECK_SLOW_MS, why, "recovering", {
+  return wait("time", now + RECHECK_SLOW_MS, why, risingStatus(state), {
     code: "gateway_not_ready",
     message: `The machine is up, but its controller has been silent for ${START_DEADLINE_MS / MINUTE_MS} minutes.`,
   });
 }
 
 function waitForGateway(state: InstanceState, now: number, reason: string, status: Status): Decision {
-  if (!isStartOverdue(state, now)) {
-    const since = state.watched?.since ?? now;
-    return wait("gateway", since + START_DEADLINE_MS, reason, status);
-  }
+  const deadline = startDeadline(state, now);
+  if (now < deadline) return wait("gateway", deadline, reason, status);
   return wait("time", now + RECHECK_SLOW_MS, reason, status, {
     code: "gateway_not_ready",
     message: `The machine is up, but its gateway did not get ready in ${START_DEADLINE_MS / MINUTE_MS} minutes (${reason}).`,
@@ -308,6 +309,11 @@ function volumeFirst(
   );
 }
 
+/** For minutes after a holder was destroyed, Fly may name it by characters that are no id (fly-machines-api.md F-18). */
+function isMachineId(text: string): boolean {
+  return /^[0-9a-z]+$/.test(text);
+}
+
 /** The machine that the record knows, or that an open create may have made, is not there. */
 function absent(
   state: InstanceState,
@@ -331,7 +337,7 @@ function between(
   status: Status,
   now: number,
   recheckMs = RECHECK_MS,
-): Decision {
+): Extract<Decision, { kind: "wait" }> {
   const problem: Problem | null = isOverdue(state, now) ? wedged(machine.flyState) : null;
   return wait("machine", now + recheckMs, `the machine is ${machine.flyState}`, status, problem);
 }

@@ -19,7 +19,7 @@ export function wait(
   reason: string,
   status: Status,
   problem: Problem | null = null,
-): Decision {
+): Extract<Decision, { kind: "wait" }> {
   return { kind: "wait", on, until, reason, status, problem, failed: false };
 }
 

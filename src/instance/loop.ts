@@ -112,7 +112,8 @@ async function runEffort(ports: LoopPorts, effort: Effort): Promise<Verdict> {
         break;
       case "wait": {
         const now = clock.now();
-        const until = told.retryAt ?? decision.until;
+        // A look that failed is repeated after the pause that its failure was stored with.
+        const until = decision.failed ? (told.retryAt ?? decision.until) : decision.until;
         if (now >= effort.deadline() || !worthWaiting(decision, until - now))
           return { kind: "pending", nextAt: until };
         await pause(ports, told, seen, decision, Math.min(until, effort.deadline()), signal);

@@ -136,6 +136,7 @@ function volumeMatters(state: InstanceState, machine: ObservedMachine): boolean 
     case "absent":
       return state.intent === "destroyed";
     case "present":
+      return state.intent === "destroyed" && machine.ours === false;
     case "unknown":
       return false;
     default:

@@ -188,6 +188,15 @@ it("keeps the order of regions where a step that needs no region finds no room",
   expect(next.regions).toEqual(["ams", "fra"]);
 });
 
+it("does not wait for an update to what has been overtaken meanwhile", () => {
+  const update: Step = { kind: "update_machine", id: "m1", generation: 1 };
+  expect(after(record({ generation: 1 }), update, { kind: "done" }).accepted).toEqual({
+    kind: "update_machine",
+    at: NOW,
+  });
+  expect(after(record({ generation: 2 }), update, { kind: "done" }).accepted).toBeNull();
+});
+
 it("remembers the step that Fly accepted last, until there is another machine", () => {
   const stopped = after(
     record({ machine: knownMachine }),

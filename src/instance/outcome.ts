@@ -100,6 +100,8 @@ function done(state: InstanceState, step: Step, now: number): InstanceState | nu
     case "start_machine":
       return countBringUp(withAccepted(state, step, now), now);
     case "update_machine":
+      // An update to what has been overtaken meanwhile is none to wait for.
+      return step.generation === state.generation ? withAccepted(state, step, now) : state;
     case "stop_machine":
     case "destroy_machine":
       return withAccepted(state, step, now);

@@ -21,13 +21,17 @@ const BRING_UP_PAUSE_MS = 5 * SECOND_MS;
 const EFFECT_MS = 15 * SECOND_MS;
 
 /** Whether the machine has been in the state it is in for longer than a state in between may last. */
-export function isOverdue(state: InstanceState, now: number, deadlineMs = TRANSITION_DEADLINE_MS): boolean {
-  return state.watched !== null && now >= state.watched.since + deadlineMs;
+export function isOverdue(state: InstanceState, now: number): boolean {
+  return state.watched !== null && now >= state.watched.since + TRANSITION_DEADLINE_MS;
 }
 
-/** Whether the gateway of a machine that is up should have been ready by now. */
-export function isStartOverdue(state: InstanceState, now: number): boolean {
-  return isOverdue(state, now, START_DEADLINE_MS);
+/**
+ * Until when the gateway of a machine that is up may take to get ready: measured from when both the machine and the wish were
+ * there, since a gateway may begin anew in a machine that has been up for days.
+ */
+export function startDeadline(state: InstanceState, now: number): number {
+  if (state.status === "running") return now + START_DEADLINE_MS;
+  return Math.max(state.watched?.since ?? now, state.statusSince) + START_DEADLINE_MS;
 }
 
 /** Whether a create is open whose resource may still show itself, so that its absence is not believed yet. */

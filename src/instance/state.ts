@@ -193,7 +193,7 @@ export function withIntent(state: InstanceState, intent: Intent, now: number): I
 
 /** A new generation of the machine's configuration: a machine of an older one is updated, and restarted by that. */
 export function withNewGeneration(state: InstanceState, fingerprint: string): InstanceState {
-  return { ...state, generation: state.generation + 1, fingerprint, epoch: state.epoch + 1 };
+  return { ...state, generation: state.generation + 1, fingerprint, epoch: state.epoch + 1, accepted: null };
 }
 
 export function withStatus(state: InstanceState, status: Status, now: number): InstanceState {
