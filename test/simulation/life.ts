@@ -1,3 +1,4 @@
+import type { FlyClient } from "../../src/fly/client.ts";
 import type { InstanceEvent } from "../../src/instance/events.ts";
 import { createReconciler, type Reconciler, type StoragePort } from "../../src/instance/loop.ts";
 import { DEFAULT_MACHINE_SIZE } from "../../src/instance/machine-request.ts";
@@ -12,6 +13,7 @@ import {
 } from "../../src/instance/state.ts";
 import { VirtualClock } from "./clock.ts";
 import { SimulatedCloud } from "./cloud.ts";
+import { losingAnswers } from "./lost-answers.ts";
 import { Random } from "./random.ts";
 
 const OPERATION_WAIT_MS = 25_000;
@@ -29,9 +31,13 @@ export class Life {
   /** Calls of an object that was evicted come to nothing. */
   #generation = 0;
 
-  constructor(seed: number) {
+  readonly #fly: FlyClient;
+
+  /** @param lostAnswers the part of all changing calls whose answer is lost after they took effect */
+  constructor(seed: number, { lostAnswers }: { lostAnswers: number }) {
     this.random = new Random(seed);
     this.cloud = new SimulatedCloud(this.clock, this.random);
+    this.#fly = losingAnswers(this.cloud, this.random, lostAnswers);
     this.#reconciler = this.#createReconciler();
   }
 
@@ -118,7 +124,7 @@ export class Life {
     return createReconciler({
       storage,
       clock: this.clock,
-      fly: this.cloud,
+      fly: this.#fly,
       health: (app, machineId) => this.cloud.health(app, machineId),
       tokens: async () => ({ gatewayToken: "gateway", proxyToken: "proxy" }),
       machineDefaults: { image: "registry.fly.io/app:tag", allowedOrigins: [] },
