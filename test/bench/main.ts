@@ -13,8 +13,11 @@ try {
   const start = await benchStart(dir);
   console.log("\nFrom start to a ready gateway, in seconds (median of", start.rounds, "in turns)");
   console.table({
-    "the Worker starts an instance": { seconds: start.instanceS, ratio: start.instanceS / start.byHandS },
-    "the gateway started by hand": { seconds: start.byHandS, ratio: 1 },
+    "the Worker starts an instance": {
+      seconds: rounded(start.instanceS),
+      ratio: rounded(start.instanceS / start.byHandS),
+    },
+    "the gateway started by hand": { seconds: rounded(start.byHandS), ratio: 1 },
   });
   const requests = await benchRequests(dir);
   console.log(
@@ -27,8 +30,8 @@ try {
   console.table({
     "through the Worker": {
       ...requests.worker,
-      "req/s ratio": requests.worker.requestsPerSecond / requests.passThrough.requestsPerSecond,
-      "p50 ratio": requests.worker.p50Ms / requests.passThrough.p50Ms,
+      "req/s ratio": rounded(requests.worker.requestsPerSecond / requests.passThrough.requestsPerSecond),
+      "p50 ratio": rounded(requests.worker.p50Ms / requests.passThrough.p50Ms),
     },
     "bare pass-through Worker": { ...requests.passThrough, "req/s ratio": 1, "p50 ratio": 1 },
   });
@@ -41,4 +44,8 @@ try {
   console.log(`\nWritten to ${RESULTS}`);
 } finally {
   await rm(dir, { recursive: true, force: true });
+}
+
+function rounded(figure: number): number {
+  return Number(figure.toFixed(2));
 }
