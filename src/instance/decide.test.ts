@@ -115,7 +115,7 @@ describe("over everything that can be known and seen", () => {
         "destroy_machine",
       ]);
       const acted = stepsUnder(intent).filter(
-        ({ machine, step }) => machine.kind === "present" && machine.ours === false && touching.has(step),
+        ({ machine, step }) => machine.kind === "present" && !machine.ours && touching.has(step),
       );
       expect(acted).toEqual([]);
     },

@@ -56,7 +56,7 @@ function decideDestroyed(state: InstanceState, seen: Observation, now: number): 
   const { machine, volume } = seen;
   if (machine.kind === "unknown") return unknown(machine, status, now);
   // A machine of another tenant is not this instance's to delete, nor to wait for.
-  if (machine.kind === "present" && machine.ours !== false) {
+  if (machine.kind === "present" && machine.ours) {
     if (machine.phase === "destroying") return between(state, machine, status, now, RECHECK_SLOW_MS);
     return (
       awaitEffect(state, "destroy_machine", status, now) ??
@@ -98,7 +98,7 @@ function decideStopped(state: InstanceState, seen: Observation, now: number): De
     default:
       return machine satisfies never;
   }
-  if (machine.ours === false) return refused(state.status, now, notOurs(machine.id));
+  if (!machine.ours) return refused(state.status, now, notOurs(machine.id));
   if (state.machine === null) return adopt(machine.id, "a machine of our name exists", state.status);
   switch (machine.phase) {
     case "launching":
@@ -141,7 +141,7 @@ function decideRunning(state: InstanceState, seen: Observation, now: number): De
     default:
       return machine satisfies never;
   }
-  if (machine.ours === false) return refused(rising, now, notOurs(machine.id));
+  if (!machine.ours) return refused(rising, now, notOurs(machine.id));
   if (state.machine === null) return adopt(machine.id, "a machine of our name exists", rising);
   switch (machine.phase) {
     case "up":

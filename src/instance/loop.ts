@@ -135,7 +135,6 @@ const PASSING: ReadonlySet<ProblemCode> = new Set([
   "fly_unreachable",
   "fly_busy",
   "no_capacity",
-  "volume_busy",
   "machine_gone",
   "machine_stopped",
 ]);

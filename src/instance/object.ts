@@ -109,7 +109,7 @@ export class KiloClawInstance extends DurableObject<Env> {
     return this.#wish("destroy", "destroyed", (asked) => asked);
   }
 
-  /** Compares with reality at once, without a new wish: what the alarm does, for somebody who waits. */
+  /** The same wish again: compares with reality at once, for somebody who waits, and so without any cooldown. */
   async repair(): Promise<OperationResult> {
     const opened = this.#open();
     if ("kind" in opened) return opened;

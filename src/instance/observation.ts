@@ -25,8 +25,8 @@ export type ObservedMachine =
       phase: MachinePhase;
       /** Fly's own word for the state. */
       flyState: string;
-      /** Whether its metadata names this tenant; null when the host does not tell. */
-      ours: boolean | null;
+      /** Whether its metadata names this tenant. A machine of which Fly does not tell that is `unknown`. */
+      ours: boolean;
       /** Generation of the configuration it runs; null when it can't be told. */
       generation: number | null;
       /** Why it went down last, where Fly tells. */

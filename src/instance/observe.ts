@@ -67,11 +67,10 @@ async function readMachine(state: InstanceState, fly: FlyClient, id: string): Pr
     return { kind: "unknown", code: "fly_unreachable", why: `Fly reports the machine as "${machine.state}"` };
   }
   const config = machine.config ?? machine.incomplete_config;
-  const metadata = config?.metadata;
-  const ours =
-    config === undefined || config === null
-      ? null
-      : metadata?.[METADATA_USER] === state.userId && metadata[METADATA_SANDBOX] === state.sandboxId;
+  if (config === undefined || config === null) {
+    return { kind: "unknown", code: "fly_unreachable", why: "Fly does not tell whose machine it is" };
+  }
+  const { metadata } = config;
   const generation = Number.parseInt(metadata?.[METADATA_GENERATION] ?? "", 10);
   return {
     kind: "present",
@@ -79,7 +78,7 @@ async function readMachine(state: InstanceState, fly: FlyClient, id: string): Pr
     instanceId: machine.instance_id ?? "",
     phase,
     flyState: machine.state,
-    ours,
+    ours: metadata?.[METADATA_USER] === state.userId && metadata[METADATA_SANDBOX] === state.sandboxId,
     generation: Number.isNaN(generation) ? null : generation,
     exit: describeExit(machine),
   };
@@ -136,7 +135,7 @@ function volumeMatters(state: InstanceState, machine: ObservedMachine): boolean 
     case "absent":
       return state.intent === "destroyed";
     case "present":
-      return state.intent === "destroyed" && machine.ours === false;
+      return state.intent === "destroyed" && !machine.ours;
     case "unknown":
       return false;
     default:

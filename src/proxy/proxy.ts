@@ -2,7 +2,10 @@ import { machineTokensOf } from "../auth/machine-tokens.ts";
 import { type Config, flyProxyUrl } from "../config.ts";
 import type { KiloClawInstance } from "../instance/object.ts";
 import type { RouteResult } from "../instance/operations.ts";
+import { createLogger } from "../log.ts";
 import { downstreamHeaders, upstreamHeaders } from "./headers.ts";
+
+const log = createLogger("proxy");
 
 export type Proxied =
   | { kind: "answered"; response: Response }
@@ -55,8 +58,9 @@ async function send(request: Request, route: Route, config: Config): Promise<Res
       return null;
     }
     return answer(response);
-  } catch {
-    // Refused, reset or aborted: there is no answer to pass on, and the cause is the network's.
+  } catch (cause) {
+    // Refused, reset or aborted: there is no answer to pass on.
+    log.warn("machine_unreachable", { machineId: route.machineId, method: request.method, cause });
     return null;
   }
 }
