@@ -1,12 +1,10 @@
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { z } from "zod";
 import type { GatewayStatus } from "../../src/gateway/wire.ts";
 import type { Command } from "./child.ts";
+import { freePortPair } from "../testing/ports.ts";
 import { Supervisor } from "./supervisor.ts";
 
 const CONTENTION =
@@ -19,11 +17,7 @@ let port: number;
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "kiloclaw-supervisor-"));
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  port = z.object({ port: z.int() }).parse(server.address()).port;
-  server.close();
-  await once(server, "close");
+  port = await freePortPair();
 });
 afterEach(() => rm(directory, { recursive: true }));
 

@@ -1,7 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -12,6 +11,7 @@ import {
   type ControllerHealth,
   type GatewayStatus,
 } from "../../src/gateway/wire.ts";
+import { freePortPair } from "./ports.ts";
 import type { Behaviour } from "./stand-in-gateway.ts";
 
 export const GATEWAY_TOKEN = "a1".repeat(32);
@@ -183,27 +183,4 @@ async function installStandIn(root: string, version: string): Promise<string> {
   await writeFile(join(modules, "openclaw", "openclaw.mjs"), `await import(${JSON.stringify(STAND_IN)});\n`);
   await writeFile(join(modules, "json5", "index.js"), "exports.parse = JSON.parse;\n");
   return join(root, "openclaw");
-}
-
-const PORT_TRIES_MAX = 50;
-
-/** A port whose successor is free as well. */
-async function freePortPair(): Promise<number> {
-  for (let attempt = 0; attempt < PORT_TRIES_MAX; attempt++) {
-    const first = await tryListen(0);
-    const address = first?.address();
-    if (first === null || typeof address !== "object" || address === null) continue;
-    const second = await tryListen(address.port + 1);
-    await Promise.all([first, second].map(async (server) => server && once(server.close(), "close")));
-    if (second !== null) return address.port;
-  }
-  throw new Error("no two free ports in a row were found");
-}
-
-function tryListen(port: number): Promise<Server | null> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(null));
-    server.listen(port, "127.0.0.1", () => resolve(server));
-  });
 }
