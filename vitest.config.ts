@@ -42,6 +42,7 @@ export default defineConfig({
             "infrastructure/**/*.test.ts",
             "supabase/**/*.test.ts",
             "test/simulation/**/*.test.ts",
+            "test/conformance/**/*.test.ts",
           ],
           exclude: ["**/node_modules/**", "**/*.program.test.ts"],
           environment: "node",

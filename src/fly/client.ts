@@ -2,8 +2,14 @@ import { z } from "zod";
 import { isDeadline, withDeadline } from "../deadline.ts";
 import { classifyFlyAnswer, type FlyError, noAnswer } from "./errors.ts";
 import {
+  type FlyAddress,
+  flyAddressesSchema,
+  type FlyApp,
+  flyAppSchema,
   type FlyMachine,
   flyMachineSchema,
+  type FlySnapshot,
+  flySnapshotSchema,
   type FlyVolume,
   flyVolumeSchema,
   isVolumeGone,
@@ -38,15 +44,30 @@ export type FlyClient = {
   getVolume(app: string, id: string): Promise<FlyResult<FlyVolume>>;
   /** Volumes of this name that are not on their way out. */
   findVolumes(app: string, name: string): Promise<FlyResult<FlyVolume[]>>;
+  /** Empty, or with the data of a snapshot or of another volume. */
   createVolume(app: string, request: VolumeRequest): Promise<FlyResult<FlyVolume>>;
   /** A volume that is gone already is `not_found`. */
   deleteVolume(app: string, id: string): Promise<FlyResult<null>>;
+  /** Fly keeps them for days after their volume is gone (fly-machines-api.md §6.2). */
+  listSnapshots(app: string, volumeId: string): Promise<FlyResult<FlySnapshot[]>>;
+  getApp(app: string): Promise<FlyResult<FlyApp>>;
+  createApp(request: AppRequest): Promise<FlyResult<null>>;
+  /** With everything in it. It may still answer for a while. */
+  deleteApp(app: string): Promise<FlyResult<null>>;
+  listAddresses(app: string): Promise<FlyResult<FlyAddress[]>>;
+  assignAddress(app: string, type: "shared_v4" | "v6"): Promise<FlyResult<null>>;
+  /** The version from which machines of the app see the secret. */
+  setSecret(app: string, name: string, value: string): Promise<FlyResult<{ version: number }>>;
 };
+
+export type AppRequest = { name: string; org_slug: string; network: string };
 
 export type VolumeRequest = {
   name: string;
   region: string;
   size_gb: number;
+  snapshot_id?: string;
+  source_volume_id?: string;
   /** A hint, so that the volume lands on a host that has room for its machine. */
   compute: MachineRequest["config"]["guest"];
 };
@@ -85,6 +106,7 @@ export function createFlyClient(options: FlyClientOptions): FlyClient {
   const volumes = (app: string): string => `/v1/apps/${encodeURIComponent(app)}/volumes`;
   const machine = (app: string, id: string): string => `${machines(app)}/${encodeURIComponent(id)}`;
   const volume = (app: string, id: string): string => `${volumes(app)}/${encodeURIComponent(id)}`;
+  const application = (app: string): string => `/v1/apps/${encodeURIComponent(app)}`;
   const done = async (result: Promise<FlyResult<unknown>>): Promise<FlyResult<null>> => {
     const answer = await result;
     return answer.ok ? { ok: true, value: null } : answer;
@@ -125,6 +147,26 @@ export function createFlyClient(options: FlyClientOptions): FlyClient {
       call("POST", volumes(app), flyVolumeSchema, { body, timeoutMs: PLACE_TIMEOUT_MS }),
     deleteVolume: async (app, id) =>
       missingIsNotFound(await done(call("DELETE", volume(app, id), anySchema))),
+    listSnapshots: async (app, id) =>
+      missingIsNotFound(await call("GET", `${volume(app, id)}/snapshots`, z.array(flySnapshotSchema))),
+    getApp: (app) => call("GET", application(app), flyAppSchema),
+    createApp: (body) => done(call("POST", "/v1/apps", anySchema, { body })),
+    deleteApp: (app) => done(call("DELETE", `${application(app)}?force=true`, anySchema)),
+    listAddresses: async (app) => {
+      const answer = await call("GET", `${application(app)}/ip_assignments`, flyAddressesSchema);
+      return answer.ok ? { ok: true, value: answer.value.ips } : answer;
+    },
+    assignAddress: (app, type) =>
+      done(call("POST", `${application(app)}/ip_assignments`, anySchema, { body: { type } })),
+    setSecret: (app, name, value) =>
+      call(
+        "POST",
+        `${application(app)}/secrets/${encodeURIComponent(name)}`,
+        z.object({ version: z.number() }),
+        {
+          body: { value },
+        },
+      ),
   };
 }
 

@@ -17,6 +17,14 @@ const machineEventSchema = z.object({
 });
 
 const machineConfigSchema = z.object({
+  env: z.record(z.string(), z.string()).nullish(),
+  guest: z
+    .object({
+      cpu_kind: z.string().optional(),
+      cpus: z.number().optional(),
+      memory_mb: z.number().optional(),
+    })
+    .nullish(),
   metadata: z.record(z.string(), z.string()).nullish(),
   mounts: z.array(z.object({ volume: z.string().optional(), path: z.string().optional() })).nullish(),
 });
@@ -44,8 +52,34 @@ export const flyVolumeSchema = z.object({
   region: z.string().optional(),
   created_at: z.string().optional(),
   attached_machine_id: z.string().nullish(),
+  host_status: z.string().optional(),
+  /** Both are 0 until a machine mounted it for the first time. */
+  blocks: z.number().nullish(),
+  bytes_used: z.number().nullish(),
 });
 export type FlyVolume = z.infer<typeof flyVolumeSchema>;
+
+/** A snapshot of a volume (docs: machines/api/volumes-resource); it can be restored once its status is `created`. */
+export const flySnapshotSchema = z.object({
+  id: z.string(),
+  status: z.string().optional(),
+  created_at: z.string().optional(),
+});
+export type FlySnapshot = z.infer<typeof flySnapshotSchema>;
+
+/** An app (docs: machines/api/apps-resource). */
+export const flyAppSchema = z.object({
+  name: z.string(),
+  network: z.string().optional(),
+  organization: z.object({ slug: z.string().optional() }).optional(),
+});
+export type FlyApp = z.infer<typeof flyAppSchema>;
+
+/** Addresses of an app (fly-machines-api.md §2.6). */
+export const flyAddressesSchema = z.object({
+  ips: z.array(z.object({ ip: z.string(), shared: z.boolean().optional() })),
+});
+export type FlyAddress = z.infer<typeof flyAddressesSchema>["ips"][number];
 
 /** The error envelope; `error` is the usual key, `message` an older one. */
 export const flyErrorSchema = z.object({
@@ -72,6 +106,8 @@ export function isVolumeGone(volume: FlyVolume): boolean {
 export type MachineRequest = {
   name?: string;
   region?: string;
+  /** The machine waits until its host sees this version of the app's secrets. */
+  min_secrets_version?: number;
   config: {
     image: string;
     env: Record<string, string>;

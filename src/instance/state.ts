@@ -43,15 +43,22 @@ const problemCodeSchema = z.enum([
   "fly_busy",
   "fly_refused",
   "fly_unauthorized",
+  "fly_limit",
   "no_capacity",
+  "app_name_taken",
+  "image_missing",
+  "name_taken",
+  "host_unreachable",
   "machine_gone",
   "machine_stopped",
   "machine_not_ours",
   "machine_wedged",
+  "mount_wrong",
   "gateway_degraded",
   "gateway_not_ready",
   "volume_missing",
   "volume_busy",
+  "destroy_stuck",
   "gave_up",
 ]);
 export type ProblemCode = z.infer<typeof problemCodeSchema>;
@@ -64,18 +71,59 @@ const lastErrorSchema = z.strictObject({
 });
 export type LastError = z.infer<typeof lastErrorSchema>;
 
+/** Far more than any life leaves behind; a step that would make more waits until there is room. */
+export const LEFTOVERS_MAX = 16;
+
+/** A volume that waits to become the instance's own, once a machine runs on it. */
+const candidateSchema = z.strictObject({
+  id: z.string(),
+  region: z.string(),
+  createdAt: z.number(),
+  seen: z.boolean(),
+});
+
+/** What is to go, and is not needed for anything else. */
+const leftoverSchema = z.strictObject({
+  kind: z.enum(["machine", "volume"]),
+  id: z.string(),
+  since: z.number(),
+  /** Not before this instant, while the instance is kept. */
+  notBefore: z.number(),
+  /** Only while the instance runs and its gateway is ready: it is the fallback until then. */
+  whenReady: z.boolean(),
+  /** When its deletion is asked for (again), with growing pauses. */
+  retryAt: z.number(),
+  tries: z.int(),
+});
+export type Leftover = z.infer<typeof leftoverSchema>;
+
 /**
  * The one durable record of an instance. Instants are milliseconds since the epoch.
  * SPEC.md says who writes which field and in what order.
  */
 export const instanceStateSchema = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(2),
   userId: z.string().min(1),
   sandboxId: z.string().min(1),
   appName: z.string().min(1),
+  /** An app of the tenant's own, and how far it is made; null in an app that all tenants share. */
+  ownApp: z
+    .strictObject({
+      orgSlug: z.string().min(1),
+      stage: z.enum(["wanted", "created", "reachable", "ready"]),
+      /** How often a name was found taken by a stranger. */
+      renames: z.int(),
+      /** The version of the app's secrets that machines must see. */
+      secretsVersion: z.int().nullable(),
+    })
+    .nullable(),
   volumeName: z.string().min(1),
-  /** Candidates by priority; one that has no room goes last. */
+  /** Candidates by priority. */
   regions: z.array(z.string().min(1)).min(1),
+  /** Regions that had no room, and until when they go last. */
+  fullRegions: z.array(z.strictObject({ region: z.string(), until: z.number() })),
+  /** Tries in a row that found no room, since the user last asked. */
+  capacityTries: z.int(),
   machineSize: machineSizeSchema,
   settings: settingsSchema,
   intent: intentSchema,
@@ -89,19 +137,60 @@ export const instanceStateSchema = z.strictObject({
   /** When the status began to be what it is. */
   statusSince: z.number(),
   lastError: lastErrorSchema.nullable(),
-  machine: z.strictObject({ id: z.string(), createdAt: z.number(), seen: z.boolean() }).nullable(),
-  volume: z
-    .strictObject({ id: z.string(), region: z.string(), createdAt: z.number(), seen: z.boolean() })
+  /** The ids were lost: nothing is created before a conclusive look for what exists. */
+  recovery: z
+    .strictObject({
+      since: z.number(),
+      /** Since when every look found nothing. */
+      emptySince: z.number().nullable(),
+      /** Nobody asked for anything: the intent is what the machine does. */
+      adoptsIntent: z.boolean(),
+    })
     .nullable(),
+  /** The name under which the next machine is created: the sandbox id, or a later name when Fly can't free that one. */
+  machineName: z.string().min(1),
+  /** Conflicts in a row over a name whose holder could not be seen. */
+  nameConflicts: z.int(),
+  machine: z
+    .strictObject({
+      id: z.string(),
+      createdAt: z.number(),
+      seen: z.boolean(),
+      /** Whether its metadata and mount were compared with what they should be. */
+      verified: z.boolean(),
+      /** Whether an update was asked to set a wrong mount right. */
+      remounted: z.boolean(),
+    })
+    .nullable(),
+  volume: z
+    .strictObject({
+      id: z.string(),
+      region: z.string(),
+      createdAt: z.number(),
+      seen: z.boolean(),
+      /** Whether a machine may have written to it; once true it stays so. */
+      hasData: z.boolean(),
+      /** Since when every look by id and by name found it gone. */
+      missingSince: z.number().nullable(),
+    })
+    .nullable(),
+  candidate: candidateSchema.nullable(),
+  leftovers: z.array(leftoverSchema).max(LEFTOVERS_MAX),
   /** Stored before a create is sent; while it stands, the outcome of that create is not known. */
   creating: z
     .strictObject({
-      kind: z.enum(["machine", "volume"]),
+      kind: z.enum(["app", "machine", "volume", "candidate"]),
       name: z.string(),
       /** From when on a look-up by name that finds nothing is believed. */
       believeAbsentAt: z.number(),
+      /** Since when every look found nothing. */
+      emptySince: z.number().nullable(),
     })
     .nullable(),
+  /** A look-up by name once decided that something was not there: a destroy looks twice before it ends. */
+  doubtful: z.boolean(),
+  /** Since when every look of a destroy found nothing of this instance. */
+  sweptSince: z.number().nullable(),
   /** What was seen last: since when the machine is in its state, and since when its controller is silent. */
   watched: z
     .strictObject({ flyState: z.string(), since: z.number(), silentSince: z.number().nullable() })
@@ -125,6 +214,7 @@ export type Identity = {
   userId: string;
   sandboxId: string;
   appName: string;
+  ownApp: InstanceState["ownApp"];
   volumeName: string;
 };
 
@@ -133,18 +223,27 @@ export type Wishes = { regions: string[]; machineSize: MachineSize; settings: Se
 /** The record of an instance that was asked for a moment ago. */
 export function newState(identity: Identity, wishes: Wishes, now: number): InstanceState {
   return {
-    version: 1,
+    version: 2,
     ...identity,
     ...wishes,
+    fullRegions: [],
+    capacityTries: 0,
     intent: "stopped",
     epoch: 1,
     generation: 1,
     status: "provisioned",
     statusSince: now,
     lastError: null,
+    recovery: null,
+    machineName: identity.sandboxId,
+    nameConflicts: 0,
     machine: null,
     volume: null,
+    candidate: null,
+    leftovers: [],
     creating: null,
+    doubtful: false,
+    sweptSince: null,
     watched: null,
     accepted: null,
     pendingDestroyMachineId: null,
@@ -168,6 +267,7 @@ export function withIntent(state: InstanceState, intent: Intent, now: number): I
     intent,
     epoch: state.epoch + 1,
     bringUps: [],
+    capacityTries: 0,
     failures: 0,
     retryAt: null,
     lastError: null,
