@@ -8,7 +8,10 @@ const read = (changes: Partial<Record<Variable, string>>) => readConfig({ ...env
 it("reads the environment of the tests", () => {
   expect(readConfig(env)).toMatchObject({
     kind: "ok",
-    config: { development: true, fly: { regions: ["ams", "fra"] } },
+    config: {
+      development: true,
+      fly: { app: { kind: "shared", name: "kiloclaw-test" }, regions: ["ams", "fra"], rateLimits: false },
+    },
   });
 });
 
@@ -37,6 +40,44 @@ it("takes the image by digest before its tag", () => {
     config: { machineDefaults: { image: `registry.fly.io/kiloclaw-test@${digest}` } },
   });
   expect(read({ FLY_IMAGE_TAG: "" })).toMatchObject({ kind: "misconfigured" });
+});
+
+it("gives each tenant an app of its own with FLY_ORG_SLUG, unless FLY_APP_NAME names one for all", () => {
+  expect(read({ FLY_APP_NAME: "", FLY_ORG_SLUG: "kilo-org" })).toMatchObject({
+    kind: "ok",
+    config: {
+      fly: { app: { kind: "own", orgSlug: "kilo-org" } },
+      machineDefaults: { image: "registry.fly.io/kiloclaw-test:test" },
+    },
+  });
+  expect(read({ FLY_APP_NAME: "all", FLY_ORG_SLUG: "kilo-org" })).toMatchObject({
+    config: { fly: { app: { kind: "shared", name: "all" } } },
+  });
+});
+
+it("names what is missing for apps of the tenants' own", () => {
+  const without = (changes: Partial<Record<Variable, string>>) => read({ FLY_APP_NAME: "", ...changes });
+  expect(without({})).toMatchObject({ problems: [expect.stringContaining("FLY_ORG_SLUG")] });
+  expect(without({ FLY_ORG_SLUG: "Kilo Org" })).toMatchObject({
+    problems: [expect.stringContaining("FLY_ORG_SLUG")],
+  });
+  expect(without({ FLY_ORG_SLUG: "kilo-org", FLY_REGISTRY_APP: "" })).toMatchObject({
+    kind: "misconfigured",
+    problems: [expect.stringContaining("FLY_REGISTRY_APP")],
+  });
+});
+
+it("takes the machines' image from the shared app's registry where no other is named", () => {
+  expect(read({ FLY_APP_NAME: "all", FLY_REGISTRY_APP: "" })).toMatchObject({
+    config: { machineDefaults: { image: "registry.fly.io/all:test" } },
+  });
+});
+
+it("keeps Fly's rates where the API is Fly's, not where it is a local one", () => {
+  expect(read({ FLY_API_BASE_URL: "" })).toMatchObject({ config: { fly: { rateLimits: true } } });
+  expect(read({ FLY_API_BASE_URL: "http://127.0.0.1:4280" })).toMatchObject({
+    config: { fly: { rateLimits: false } },
+  });
 });
 
 it("takes the origin of an allowed address, since that is what browsers send", () => {

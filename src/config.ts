@@ -33,7 +33,11 @@ const commaList = z.string().transform((text) =>
 const environmentSchema = z.object({
   WORKER_ENV: z.string().min(1),
   FLY_API_TOKEN: z.string().min(1),
-  FLY_APP_NAME: z.string().min(1),
+  FLY_APP_NAME: z.string().min(1).optional(),
+  FLY_ORG_SLUG: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]*$/, "is not an organization's slug")
+    .optional(),
   FLY_REGION: commaList.pipe(z.array(z.string().regex(/^[a-z]{2,4}$/)).min(1)),
   FLY_API_BASE_URL: url.default("https://api.machines.dev"),
   FLY_PROXY_URL: z
@@ -58,7 +62,16 @@ export type Config = {
   workerEnv: string;
   /** Plain HTTP cookies are only for a developer's own machine. */
   development: boolean;
-  fly: { apiToken: string; apiBaseUrl: string; appName: string; proxyUrlPattern: string; regions: string[] };
+  fly: {
+    apiToken: string;
+    apiBaseUrl: string;
+    /** One app for the machines of all tenants, or for each tenant one of its own in this organization. */
+    app: { kind: "shared"; name: string } | { kind: "own"; orgSlug: string };
+    proxyUrlPattern: string;
+    regions: string[];
+    /** Whether calls keep Fly's rates. A local Fly, which speaks plain HTTP, has none. */
+    rateLimits: boolean;
+  };
   machineDefaults: MachineDefaults;
   sessionSecret: string;
   internalApiSecret: string;
@@ -88,20 +101,15 @@ function parseConfig(env: Env): ReadConfig {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
   const parsed = environmentSchema.safeParse(given);
   if (!parsed.success) {
-    return {
-      kind: "misconfigured",
-      problems: parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`),
-    };
+    return misconfigured(...parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`));
   }
   const vars = parsed.data;
-  const repository = `registry.fly.io/${vars.FLY_REGISTRY_APP ?? vars.FLY_APP_NAME}`;
-  const image = imageOf(repository, vars.FLY_IMAGE_DIGEST, vars.FLY_IMAGE_TAG);
-  if (image === null) {
-    return {
-      kind: "misconfigured",
-      problems: ["FLY_IMAGE_DIGEST or FLY_IMAGE_TAG: one of them is required"],
-    };
-  }
+  const app = appOf(vars.FLY_APP_NAME, vars.FLY_ORG_SLUG);
+  if (app === null) return misconfigured("FLY_APP_NAME or FLY_ORG_SLUG: one of them is required");
+  const registryApp = vars.FLY_REGISTRY_APP ?? vars.FLY_APP_NAME;
+  if (registryApp === undefined) return misconfigured("FLY_REGISTRY_APP: is required with FLY_ORG_SLUG");
+  const image = imageOf(`registry.fly.io/${registryApp}`, vars.FLY_IMAGE_DIGEST, vars.FLY_IMAGE_TAG);
+  if (image === null) return misconfigured("FLY_IMAGE_DIGEST or FLY_IMAGE_TAG: one of them is required");
   return {
     kind: "ok",
     config: {
@@ -110,9 +118,10 @@ function parseConfig(env: Env): ReadConfig {
       fly: {
         apiToken: vars.FLY_API_TOKEN,
         apiBaseUrl: vars.FLY_API_BASE_URL,
-        appName: vars.FLY_APP_NAME,
+        app,
         proxyUrlPattern: vars.FLY_PROXY_URL,
         regions: vars.FLY_REGION,
+        rateLimits: vars.FLY_API_BASE_URL.startsWith("https:"),
       },
       machineDefaults: { image, allowedOrigins: vars.OPENCLAW_ALLOWED_ORIGINS ?? [PUBLIC_ORIGIN] },
       sessionSecret: vars.NEXTAUTH_SECRET,
@@ -120,6 +129,15 @@ function parseConfig(env: Env): ReadConfig {
       gatewayTokenSecret: vars.GATEWAY_TOKEN_SECRET,
     },
   };
+}
+
+function misconfigured(...problems: string[]): ReadConfig {
+  return { kind: "misconfigured", problems };
+}
+
+function appOf(name: string | undefined, orgSlug: string | undefined): Config["fly"]["app"] | null {
+  if (name !== undefined) return { kind: "shared", name };
+  return orgSlug === undefined ? null : { kind: "own", orgSlug };
 }
 
 /** By digest where there is one: a tag that moves is not pulled again by Fly, and may differ between two machines. */

@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { toHex } from "../hex.ts";
 import { volumeNameOf } from "../instance/names.ts";
 import { machineTokensOf } from "./machine-tokens.ts";
 import { sandboxIdOf } from "./sandbox-id.ts";
@@ -38,12 +39,17 @@ it("names a volume in Fly's alphabet and length, without cutting sandbox ids tha
   expect(a).not.toBe(b);
 });
 
-it("derives the gateway token as HMAC-SHA256 of the sandbox id, and a different proxy token", async () => {
+it("derives the gateway token as HMAC-SHA256 of the sandbox id, and others for other purposes", async () => {
   const tokens = await machineTokensOf("key", "The quick brown fox jumps over the lazy dog");
   // The well-known test value of this key and text.
   expect(tokens.gatewayToken).toBe("f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8");
   expect(tokens.proxyToken).toMatch(/^[0-9a-f]{64}$/);
   expect(tokens.proxyToken).not.toBe(tokens.gatewayToken);
+  const envKey = Uint8Array.from(atob(tokens.envKey), (char) => char.codePointAt(0) ?? 0);
+  expect(envKey).toHaveLength(32);
+  expect([tokens.gatewayToken, tokens.proxyToken]).not.toContain(toHex(envKey.buffer));
+  const other = await machineTokensOf("key", "another-sandbox");
+  expect(new Set([...Object.values(tokens), ...Object.values(other)]).size).toBe(6);
 });
 
 it("compares secrets by value, prefixes and lengths included", async () => {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { toHex } from "../hex.ts";
 
 /** Keys of the metadata that Fly keeps with each machine: the index by which lost ids are found again. */
@@ -10,6 +11,10 @@ export const VOLUME_PATH = "/root";
 
 const VOLUME_PREFIX = "kc_";
 const VOLUME_HASH_CHARS = 27;
+const APP_PREFIX = "kc-";
+const APP_HASH_CHARS = 40;
+const LATER_MACHINE_PREFIX = "r_";
+const LATER_MACHINE_HASH_CHARS = 59;
 
 /**
  * The volume's name: `kc_` and 108 bits of the sandbox id's SHA-256 in hex, 30 characters of `[a-z0-9_]` in all,
@@ -18,4 +23,27 @@ const VOLUME_HASH_CHARS = 27;
 export async function volumeNameOf(sandboxId: string): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(sandboxId));
   return VOLUME_PREFIX + toHex(digest).slice(0, VOLUME_HASH_CHARS);
+}
+
+/**
+ * The name of the app that is a tenant's own, and of its network: `kc-` and 160 bits of a SHA-256 in hex, so that it tells nothing
+ * of the user. App names are one namespace for all of Fly: `renames` counts how often a stranger was found to have the name,
+ * and each count gives another one.
+ */
+export function appNameOf(userId: string, renames: number): string {
+  return APP_PREFIX + hashOf([userId, renames]).slice(0, APP_HASH_CHARS);
+}
+
+/**
+ * The name of the instance's `n`-th machine: the sandbox id itself for 0. A later name is for when Fly can't free the one before
+ * it; it has 61 characters, a length that unpadded base64url never has, so it is no tenant's sandbox id.
+ */
+export function machineNameOf(sandboxId: string, n: number): string {
+  if (n === 0) return sandboxId;
+  return LATER_MACHINE_PREFIX + hashOf([sandboxId, n]).slice(0, LATER_MACHINE_HASH_CHARS);
+}
+
+/** As JSON, so that no two pairs are one text. Synchronous, unlike WebCrypto, for names that are chosen in mid-decision. */
+function hashOf(parts: [text: string, count: number]): string {
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 }
