@@ -13,7 +13,7 @@ const NEVER = new AbortController().signal;
 
 const calls: FlyCall[] = [];
 const clientOf = (baseUrl: string, token = TOKEN): FlyClient =>
-  createFlyClient({ baseUrl, token, onCall: (call) => calls.push(call) });
+  createFlyClient({ baseUrl, token, onCall: (call) => calls.push(call), rateLimits: false });
 const fly = clientOf(inject("flyApiUrl"));
 /** Takes connections and says nothing. */
 const silent = clientOf(inject("silentDatabaseUrl").replace(/^postgres:\/\/[^@]*@/, "http://"));

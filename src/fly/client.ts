@@ -1,6 +1,7 @@
 import { z } from "zod";
-import { isDeadline, withDeadline } from "../deadline.ts";
-import { classifyFlyAnswer, type FlyError, noAnswer } from "./errors.ts";
+import { createCaller, type FlyClientOptions, type FlyRequest, type FlyResult } from "./caller.ts";
+import type { FlyError, FlyErrorKind } from "./errors.ts";
+import { RATES } from "./rate-limit.ts";
 import {
   type FlyAddress,
   flyAddressesSchema,
@@ -8,15 +9,18 @@ import {
   flyAppSchema,
   type FlyMachine,
   flyMachineSchema,
+  flyMachinesSchema,
+  flySecretSchema,
   type FlySnapshot,
-  flySnapshotSchema,
+  flySnapshotsSchema,
   type FlyVolume,
   flyVolumeSchema,
+  flyVolumesSchema,
   isVolumeGone,
   type MachineRequest,
 } from "./schemas.ts";
 
-export type FlyResult<T> = { ok: true; value: T } | { ok: false; error: FlyError };
+export type { FlyCall, FlyClientOptions, FlyResult } from "./caller.ts";
 
 /** States that the wait call accepts (docs: machines/api/machines-resource#wait-for-a-machine). */
 export type AwaitableState = "started" | "stopped" | "destroyed";
@@ -50,11 +54,14 @@ export type FlyClient = {
   deleteVolume(app: string, id: string): Promise<FlyResult<null>>;
   /** Fly keeps them for days after their volume is gone (fly-machines-api.md §6.2). */
   listSnapshots(app: string, volumeId: string): Promise<FlyResult<FlySnapshot[]>>;
+  /** None of that name is `app_missing`; one that is another organization's is `app_name_taken`. */
   getApp(app: string): Promise<FlyResult<FlyApp>>;
+  /** A name that anybody has, we ourselves included, is `app_name_taken`. */
   createApp(request: AppRequest): Promise<FlyResult<null>>;
-  /** With everything in it. It may still answer for a while. */
+  /** With everything in it. It may still answer for a while. One that is gone already is `app_missing`. */
   deleteApp(app: string): Promise<FlyResult<null>>;
   listAddresses(app: string): Promise<FlyResult<FlyAddress[]>>;
+  /** `conflict` where the app may have one already, which the list tells. */
   assignAddress(app: string, type: "shared_v4" | "v6"): Promise<FlyResult<null>>;
   /** The version from which machines of the app see the secret. */
   setSecret(app: string, name: string, value: string): Promise<FlyResult<{ version: number }>>;
@@ -72,23 +79,7 @@ export type VolumeRequest = {
   compute: MachineRequest["config"]["guest"];
 };
 
-export type FlyClientOptions = {
-  baseUrl: string;
-  token: string;
-  /** Told after every call: method, path, status (null: no answer), Fly's request id and the time it took. */
-  onCall: (call: FlyCall) => void;
-};
-
-export type FlyCall = {
-  method: string;
-  path: string;
-  status: number | null;
-  requestId: string | null;
-  durationMs: number;
-  /** What Fly said against it, with every value that was sent in an environment masked. */
-  refusal: string | null;
-};
-
+/** Reads, and changes that only write something down. */
 const CALL_TIMEOUT_MS = 15_000;
 /** Creates and updates place the machine on a host before they answer. */
 const PLACE_TIMEOUT_MS = 40_000;
@@ -102,151 +93,135 @@ const anySchema = z.unknown();
 /** A client of the Fly Machines API (https://docs.machines.dev). Never throws for what Fly or the network does. */
 export function createFlyClient(options: FlyClientOptions): FlyClient {
   const call = createCaller(options);
-  const machines = (app: string): string => `/v1/apps/${encodeURIComponent(app)}/machines`;
-  const volumes = (app: string): string => `/v1/apps/${encodeURIComponent(app)}/volumes`;
-  const machine = (app: string, id: string): string => `${machines(app)}/${encodeURIComponent(id)}`;
-  const volume = (app: string, id: string): string => `${volumes(app)}/${encodeURIComponent(id)}`;
-  const application = (app: string): string => `/v1/apps/${encodeURIComponent(app)}`;
-  const done = async (result: Promise<FlyResult<unknown>>): Promise<FlyResult<null>> => {
-    const answer = await result;
+  const done = async (request: FlyRequest): Promise<FlyResult<null>> => {
+    const answer = await call(request, anySchema);
     return answer.ok ? { ok: true, value: null } : answer;
   };
   return {
-    getMachine: (app, id) => call("GET", machine(app, id), flyMachineSchema),
-    findMachines: (app, key, value) =>
-      call(
-        "GET",
-        `${machines(app)}?metadata.${encodeURIComponent(key)}=${encodeURIComponent(value)}`,
-        z.array(flyMachineSchema),
-      ),
-    createMachine: (app, body) =>
-      call("POST", machines(app), flyMachineSchema, { body, timeoutMs: PLACE_TIMEOUT_MS }),
-    updateMachine: (app, id, body) =>
-      call("POST", machine(app, id), flyMachineSchema, { body, timeoutMs: PLACE_TIMEOUT_MS }),
-    startMachine: (app, id) => done(call("POST", `${machine(app, id)}/start`, anySchema)),
-    stopMachine: (app, id) =>
-      done(call("POST", `${machine(app, id)}/stop`, anySchema, { body: {}, timeoutMs: BLOCKING_TIMEOUT_MS })),
-    destroyMachine: (app, id) =>
-      done(call("DELETE", `${machine(app, id)}?force=true`, anySchema, { timeoutMs: BLOCKING_TIMEOUT_MS })),
-    waitForMachine: (app, id, state, instanceId, timeoutS, signal) => {
-      const query = new URLSearchParams({ state, timeout: String(timeoutS), instance_id: instanceId });
-      return done(
-        call("GET", `${machine(app, id)}/wait?${query.toString()}`, anySchema, {
-          timeoutMs: timeoutS * 1_000 + WAIT_GRACE_MS,
-          signal,
-        }),
+    getMachine: (app, id) => {
+      const request = onMachine("get", app, id, "");
+      return call({ ...request, rate: { ...request.rate, limit: RATES.getMachine } }, flyMachineSchema);
+    },
+    findMachines: (app, key, value) => {
+      const query = new URLSearchParams({ [`metadata.${key}`]: value });
+      return call(onApp("list_machines", app, `/machines?${query.toString()}`), flyMachinesSchema);
+    },
+    createMachine: async (app, body) => {
+      const request = sending(body, onApp("create_machine", app, "/machines"), envOf(body));
+      const result = await call({ ...request, timeoutMs: PLACE_TIMEOUT_MS }, flyMachineSchema);
+      return retold(
+        result,
+        ({ kind }) => kind === "app_name_taken" && { kind: "name_taken", machineId: null },
       );
     },
-    getVolume: async (app, id) => missingIsNotFound(await call("GET", volume(app, id), flyVolumeSchema)),
+    updateMachine: (app, id, body) => {
+      const request = sending(body, onMachine("update", app, id, ""), envOf(body));
+      return call({ ...request, timeoutMs: PLACE_TIMEOUT_MS }, flyMachineSchema);
+    },
+    startMachine: (app, id) => done({ ...onMachine("start", app, id, "/start"), method: "POST" }),
+    stopMachine: (app, id) => {
+      const request = sending({}, onMachine("stop", app, id, "/stop"));
+      return done({ ...request, timeoutMs: BLOCKING_TIMEOUT_MS });
+    },
+    destroyMachine: (app, id) => {
+      const request = onMachine("destroy", app, id, "?force=true");
+      return done({ ...request, method: "DELETE", timeoutMs: BLOCKING_TIMEOUT_MS });
+    },
+    waitForMachine: (app, id, state, instanceId, timeoutS, signal) => {
+      const query = new URLSearchParams({ state, timeout: String(timeoutS) });
+      // The version by its present name and by the one that older API nodes ask for (fly-machines-api.md §4.10).
+      if (instanceId !== "") for (const name of ["version", "instance_id"]) query.set(name, instanceId);
+      const timeoutMs = timeoutS * 1_000 + WAIT_GRACE_MS;
+      return done({ ...onMachine("wait", app, id, `/wait?${query.toString()}`), timeoutMs, signal });
+    },
+    getVolume: async (app, id) => ofVolume(await call(onVolume("get", app, id, ""), flyVolumeSchema)),
     findVolumes: async (app, name) => {
-      const all = await call("GET", volumes(app), z.array(flyVolumeSchema));
+      const all = await call(onApp("list_volumes", app, "/volumes"), flyVolumesSchema);
       if (!all.ok) return all;
       return { ok: true, value: all.value.filter((found) => found.name === name && !isVolumeGone(found)) };
     },
-    createVolume: (app, body) =>
-      call("POST", volumes(app), flyVolumeSchema, { body, timeoutMs: PLACE_TIMEOUT_MS }),
+    createVolume: (app, body) => {
+      const request = sending(body, onApp("create_volume", app, "/volumes"));
+      return call({ ...request, timeoutMs: PLACE_TIMEOUT_MS }, flyVolumeSchema);
+    },
     deleteVolume: async (app, id) =>
-      missingIsNotFound(await done(call("DELETE", volume(app, id), anySchema))),
+      ofVolume(await done({ ...onVolume("delete", app, id, ""), method: "DELETE" })),
     listSnapshots: async (app, id) =>
-      missingIsNotFound(await call("GET", `${volume(app, id)}/snapshots`, z.array(flySnapshotSchema))),
-    getApp: (app) => call("GET", application(app), flyAppSchema),
-    createApp: (body) => done(call("POST", "/v1/apps", anySchema, { body })),
-    deleteApp: (app) => done(call("DELETE", `${application(app)}?force=true`, anySchema)),
+      ofVolume(await call(onVolume("list_snapshots", app, id, "/snapshots"), flySnapshotsSchema)),
+    getApp: async (app) => {
+      const result = await call(onApp("get_app", app, ""), flyAppSchema);
+      // A token that is not valid answers 401; 403 is for the app of another organization (fly-machines-api.md §1.2).
+      return retold(result, ({ status }) => status === 403 && { kind: "app_name_taken" });
+    },
+    createApp: async (body) => {
+      const request = { ...onApp("create_app", body.name, ""), path: "/v1/apps" };
+      const result = await done(sending(body, request));
+      return retold(result, ({ status }) => status === 409 && { kind: "app_name_taken" });
+    },
+    deleteApp: (app) => {
+      const request = onApp("delete_app", app, "?force=true");
+      const rate = { action: "delete_app", of: "organization", limit: RATES.deleteApp };
+      return done({ ...request, method: "DELETE", rate });
+    },
     listAddresses: async (app) => {
-      const answer = await call("GET", `${application(app)}/ip_assignments`, flyAddressesSchema);
+      const answer = await call(onApp("list_addresses", app, "/ip_assignments"), flyAddressesSchema);
       return answer.ok ? { ok: true, value: answer.value.ips } : answer;
     },
-    assignAddress: (app, type) =>
-      done(call("POST", `${application(app)}/ip_assignments`, anySchema, { body: { type } })),
-    setSecret: (app, name, value) =>
-      call(
-        "POST",
-        `${application(app)}/secrets/${encodeURIComponent(name)}`,
-        z.object({ version: z.number() }),
-        {
-          body: { value },
-        },
-      ),
+    assignAddress: async (app, type) => {
+      const result = await done(sending({ type }, onApp("assign_address", app, "/ip_assignments")));
+      // The text of "already there" varies, and so does its status (fly-machines-api.md §2.6).
+      return retold(
+        result,
+        ({ status, message }) =>
+          (status === 409 || (status === 422 && /already/i.test(message))) && { kind: "conflict" },
+      );
+    },
+    setSecret: (app, name, value) => {
+      const request = onApp("set_secret", app, `/secrets/${encodeURIComponent(name)}`);
+      return call(sending({ value }, request, [value]), flySecretSchema);
+    },
   };
+}
+
+/** A read of something in an app, from which the other requests are made. */
+function onApp(action: string, app: string, rest: string): FlyRequest {
+  const path = `/v1/apps/${encodeURIComponent(app)}${rest}`;
+  const rate = { action, of: app, limit: RATES.action };
+  return { method: "GET", path, app, rate, timeoutMs: CALL_TIMEOUT_MS };
+}
+
+function onMachine(action: string, app: string, id: string, rest: string): FlyRequest {
+  const request = onApp(`${action}_machine`, app, `/machines/${encodeURIComponent(id)}${rest}`);
+  return { ...request, rate: { ...request.rate, of: id } };
+}
+
+function onVolume(action: string, app: string, id: string, rest: string): FlyRequest {
+  const request = onApp(`${action}_volume`, app, `/volumes/${encodeURIComponent(id)}${rest}`);
+  return { ...request, rate: { ...request.rate, of: id } };
+}
+
+function sending(body: unknown, request: FlyRequest, secrets: string[] = []): FlyRequest {
+  return { ...request, method: "POST", body, secrets };
+}
+
+function envOf({ config }: MachineRequest): string[] {
+  return Object.values(config.env);
 }
 
 /** The same words that tell a create that its volume is missing, tell a call about the volume that there is none. */
-function missingIsNotFound<T>(result: FlyResult<T>): FlyResult<T> {
-  if (result.ok || result.error.kind !== "volume_missing") return result;
-  return { ok: false, error: { ...result.error, kind: "not_found" } };
+function ofVolume<T>(result: FlyResult<T>): FlyResult<T> {
+  return retold(result, ({ kind }) => kind === "volume_missing" && { kind: "not_found" });
 }
 
-type CallOptions = { body?: unknown; timeoutMs?: number; signal?: AbortSignal };
-type Caller = <T>(
-  method: string,
-  path: string,
-  schema: z.ZodType<T>,
-  options?: CallOptions,
-) => Promise<FlyResult<T>>;
-
-function createCaller({ baseUrl, token, onCall }: FlyClientOptions): Caller {
-  return async (method, path, schema, { body, timeoutMs = CALL_TIMEOUT_MS, signal } = {}) => {
-    const startedAt = Date.now();
-    const report = (status: number | null, requestId: string | null, refusal: string | null): void =>
-      onCall({ method, path, status, requestId, durationMs: Date.now() - startedAt, refusal });
-    const exchange = async (deadline: AbortSignal): Promise<{ response: Response; text: string }> => {
-      const response = await fetch(baseUrl.replace(/\/+$/, "") + path, {
-        method,
-        headers: {
-          authorization: `Bearer ${token}`,
-          ...(body === undefined ? {} : { "content-type": "application/json" }),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        redirect: "manual",
-        signal: deadline,
-      });
-      return { response, text: await response.text() };
-    };
-    try {
-      const { response, text } = await withDeadline(timeoutMs, exchange, signal);
-      const { status, headers } = response;
-      const error = response.ok ? null : classifyFlyAnswer(status, text, headers);
-      report(status, headers.get("fly-request-id"), error && maskEnvironment(error.message, body));
-      return error === null ? readAnswer(text, schema) : { ok: false, error };
-    } catch (cause) {
-      const error = noAnswer(describeFailure(cause, timeoutMs));
-      report(null, null, error.message);
-      return { ok: false, error };
-    }
-  };
+/** What an error means to just this call, where that is not what it means elsewhere. */
+function retold<T>(result: FlyResult<T>, meaning: (error: FlyError) => Meaning | false): FlyResult<T> {
+  if (result.ok) return result;
+  const kind = meaning(result.error);
+  if (kind === false) return result;
+  const { message, status, requestId } = result.error;
+  return { ok: false, error: { message, status, requestId, ...kind } };
 }
 
-/** Fly may quote what it was sent; the values of an environment are secrets. */
-function maskEnvironment(text: string, body: unknown): string {
-  const sent = z.object({ config: z.object({ env: z.record(z.string(), z.string()) }) }).safeParse(body);
-  if (!sent.success) return text;
-  return (
-    Object.values(sent.data.config.env)
-      .filter((value) => value.length >= 4)
-      // A value that stands inside another one must not leave the rest of that readable.
-      .toSorted((a, b) => b.length - a.length)
-      .reduce((masked, value) => masked.replaceAll(value, "[redacted]"), text)
-  );
-}
-
-/** A 2xx that can't be read took effect all the same, so its outcome is unknown, not failed. */
-function readAnswer<T>(text: string, schema: z.ZodType<T>): FlyResult<T> {
-  const parsed = schema.safeParse(parseJson(text));
-  if (parsed.success) return { ok: true, value: parsed.data };
-  const where = parsed.error.issues.slice(0, 3).map((issue) => `${issue.path.join(".")}: ${issue.code}`);
-  return { ok: false, error: noAnswer(`Fly's answer could not be read (${where.join(", ")})`) };
-}
-
-function parseJson(text: string): unknown {
-  if (text === "") return null;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function describeFailure(cause: unknown, timeoutMs: number): string {
-  if (isDeadline(cause)) return `Fly did not answer within ${timeoutMs / 1_000} s`;
-  return "Fly could not be reached";
-}
+type Meaning =
+  | { kind: Extract<FlyErrorKind, "not_found" | "app_name_taken" | "conflict"> }
+  | { kind: "name_taken"; machineId: null };

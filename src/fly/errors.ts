@@ -1,3 +1,4 @@
+import { kindOf } from "./error-rules.ts";
 import { flyErrorSchema } from "./schemas.ts";
 
 /**
@@ -7,14 +8,26 @@ import { flyErrorSchema } from "./schemas.ts";
 export type FlyError = { message: string; status: number | null; requestId: string | null } & (
   | { kind: "not_found" }
   | { kind: "app_missing" }
+  /** Somebody has the app's name: we ourselves or a stranger, which only a look at the app tells. */
+  | { kind: "app_name_taken" }
   | { kind: "unauthorized" }
+  /** `machineId` is who has it; null where Fly's text does not tell. */
   | { kind: "name_taken"; machineId: string | null }
+  /** No room in that region, or on the volume's host. */
   | { kind: "no_capacity" }
+  /** The organization's share of that region is used up. */
   | { kind: "quota" }
+  /** What the organization may have at all is used up: no region helps, only its owner. */
+  | { kind: "limit" }
+  /** The host takes no machines for some minutes. */
+  | { kind: "host_disabled" }
+  /** The machine's image can't be fetched: not there, not yet there, or not for us. */
+  | { kind: "image_missing" }
   | { kind: "leased"; retryAfterMs: number | null }
   | { kind: "not_in_state" }
   | { kind: "volume_bound" }
   | { kind: "volume_missing" }
+  /** Not processed, whatever it was. */
   | { kind: "rate_limited"; retryAfterMs: number }
   | { kind: "conflict" }
   | { kind: "invalid" }
@@ -25,71 +38,36 @@ export type FlyErrorKind = FlyError["kind"];
 
 /** Without a `Retry-After`, Fly's bucket of one request a second has room again after this (docs: machines/api). */
 const RATE_LIMIT_PAUSE_MS = 1_000;
+const RATE_LIMIT_PAUSE_MS_MAX = 60_000;
+/** Fly tells no longest lease, and its clock may differ from ours: after this it is worth a look in any case. */
+const LEASE_PAUSE_MS_MAX = 600_000;
 const MESSAGE_CHARS_MAX = 600;
 
-type Rule = {
-  kind: Exclude<FlyErrorKind, "name_taken" | "leased" | "rate_limited">;
-  statuses?: number[];
-  text?: RegExp;
+export type ClassifyOptions = {
+  /** The present instant, in milliseconds since the epoch, against which lease ends and HTTP dates are read. */
+  nowMs?: number;
+  /** Applied to Fly's text before it is cut, so that no part of a secret stays readable. */
+  mask?: (text: string) => string;
 };
 
-/** First match wins. Texts and statuses are those of fly-machines-api.md §1.4, §2, §4.2, §4.5, §4.11, §6.5. */
-const RULES: readonly Rule[] = [
-  { kind: "unauthorized", statuses: [401] },
-  { kind: "quota", text: /over the allowed quota|has reached its machine limit|add a payment method/i },
-  { kind: "volume_missing", text: /volume (?:does not exist|not found)|could not find volume/i },
-  { kind: "volume_bound", text: /volume is currently bound to machine|volume already claimed by machine/i },
-  {
-    kind: "no_capacity",
-    text: /insufficient (?:resources|memory|CPUs|IPs)|could not reserve resource|could not find a candidate host|(?:no|out of|not enough) capacity|unable to find a host/i,
-  },
-  { kind: "unauthorized", statuses: [403] },
-  { kind: "app_missing", statuses: [404], text: /app not found|could not find app/i },
-  { kind: "not_found", statuses: [404], text: /(?:machine|volume) not found|invalid machine id/i },
-  // Of a proxy, or of a path that the API does not have: it says nothing about a machine or a volume.
-  { kind: "unknown_outcome", statuses: [404] },
-  {
-    kind: "not_in_state",
-    text: /from current state|still attempting to start|machine getting replaced|still active|still stopping|unable to destroy machine|unable to stop machine|current_version|min_secrets_version/i,
-  },
-  { kind: "unknown_outcome", statuses: [408] },
-  { kind: "conflict", statuses: [409, 412] },
-  { kind: "invalid", statuses: [400, 422] },
-];
-
 /** Sorts an answer that is not 2xx. `headers` are asked for `retry-after` and `fly-request-id`. */
-export function classifyFlyAnswer(status: number, body: string, headers: Headers): FlyError {
+export function classifyFlyAnswer(
+  status: number,
+  body: string,
+  headers: Headers,
+  { nowMs = Date.now(), mask = (text) => text }: ClassifyOptions = {},
+): FlyError {
   const { text, code } = readEnvelope(body);
   const base = {
     status,
     requestId: headers.get("fly-request-id"),
-    message: text.slice(0, MESSAGE_CHARS_MAX),
+    message: mask(text).slice(0, MESSAGE_CHARS_MAX),
   };
-  const taken = /already_exists: .*machine name/i.test(text);
-  if (taken && (status === 409 || status === 422)) {
-    return {
-      ...base,
-      kind: "name_taken",
-      machineId: /machine ID ([0-9a-f]+) already exists/i.exec(text)?.[1] ?? null,
-    };
-  }
-  if (status === 409 && /lease currently held/i.test(text)) {
-    const expiresInMs = Date.parse(/expires at (\S+)/i.exec(text)?.[1] ?? "") - Date.now();
-    return {
-      ...base,
-      kind: "leased",
-      retryAfterMs: Number.isNaN(expiresInMs) ? null : Math.max(0, expiresInMs),
-    };
-  }
-  if (status === 429) return { ...base, kind: "rate_limited", retryAfterMs: readRetryAfterMs(headers) };
-  if (code === "insufficient_capacity" || code === "volume_placement_capacity")
-    return { ...base, kind: "no_capacity" };
-  for (const rule of RULES) {
-    if (rule.statuses !== undefined && !rule.statuses.includes(status)) continue;
-    if (rule.text !== undefined && !rule.text.test(text)) continue;
-    return { ...base, kind: rule.kind };
-  }
-  return { ...base, kind: status >= 500 ? "unknown_outcome" : "invalid" };
+  const kind = kindOf({ status, text, code });
+  if (kind === "name_taken") return { ...base, kind, machineId: readHolder(text) };
+  if (kind === "leased") return { ...base, kind, retryAfterMs: readLeaseEnd(text, nowMs) };
+  if (kind === "rate_limited") return { ...base, kind, retryAfterMs: readRetryAfter(headers, nowMs) };
+  return { ...base, kind };
 }
 
 /** The error of a call that got no answer at all: refused, reset, timed out, or not a Fly answer. */
@@ -114,7 +92,24 @@ function readEnvelope(body: string): { text: string; code: string | null } {
   return { text: body, code: null };
 }
 
-function readRetryAfterMs(headers: Headers): number {
-  const seconds = Number(headers.get("retry-after") ?? Number.NaN);
-  return Number.isFinite(seconds) && seconds > 0 ? Math.min(seconds, 60) * 1_000 : RATE_LIMIT_PAUSE_MS;
+/** The machine that has the name, as the conflict tells it (fly-machines-api.md C1, F-02). */
+function readHolder(text: string): string | null {
+  return /machine ID ([0-9a-f]+) already exists/i.exec(text)?.[1] ?? null;
+}
+
+/** `2026-05-14T10:41:08Z`, or in older answers `2022-10-20 19:59:06 +0000 UTC` (fly-machines-api.md §4.12). */
+function readLeaseEnd(text: string, nowMs: number): number | null {
+  const [, day, time, zone] =
+    /expires at (\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)? ?(Z|[+-]\d\d:?\d\d)/i.exec(text) ?? [];
+  if (day === undefined || time === undefined || zone === undefined) return null;
+  const endsAt = Date.parse(`${day}T${time}${zone.replace(/(\d\d)(\d\d)$/, "$1:$2")}`);
+  return Number.isNaN(endsAt) ? null : Math.min(Math.max(0, endsAt - nowMs), LEASE_PAUSE_MS_MAX);
+}
+
+/** Seconds or an HTTP date (RFC 9110 §10.2.3), within bounds. */
+function readRetryAfter(headers: Headers, nowMs: number): number {
+  const given = headers.get("retry-after")?.trim() ?? "";
+  const pauseMs = /^\d+$/.test(given) ? Number(given) * 1_000 : Date.parse(given) - nowMs;
+  if (Number.isNaN(pauseMs)) return RATE_LIMIT_PAUSE_MS;
+  return Math.min(Math.max(pauseMs, RATE_LIMIT_PAUSE_MS), RATE_LIMIT_PAUSE_MS_MAX);
 }

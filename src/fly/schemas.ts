@@ -29,6 +29,9 @@ const machineConfigSchema = z.object({
   mounts: z.array(z.object({ volume: z.string().optional(), path: z.string().optional() })).nullish(),
 });
 
+/** Go encodes a list that was never filled as null. */
+const listOf = <T>(schema: z.ZodType<T>): z.ZodType<T[]> => z.array(schema).or(z.null().transform(() => []));
+
 /** A machine as Fly answers it (docs: machines/api/machines-resource); `config` is missing when its host is. */
 export const flyMachineSchema = z.object({
   id: z.string(),
@@ -43,6 +46,7 @@ export const flyMachineSchema = z.object({
   events: z.array(machineEventSchema).nullish(),
 });
 export type FlyMachine = z.infer<typeof flyMachineSchema>;
+export const flyMachinesSchema = listOf(flyMachineSchema);
 
 /** A volume as Fly answers it (docs: machines/api/volumes-resource); any field but the id may be missing. */
 export const flyVolumeSchema = z.object({
@@ -58,14 +62,16 @@ export const flyVolumeSchema = z.object({
   bytes_used: z.number().nullish(),
 });
 export type FlyVolume = z.infer<typeof flyVolumeSchema>;
+export const flyVolumesSchema = listOf(flyVolumeSchema);
 
 /** A snapshot of a volume (docs: machines/api/volumes-resource); it can be restored once its status is `created`. */
-export const flySnapshotSchema = z.object({
+const flySnapshotSchema = z.object({
   id: z.string(),
   status: z.string().optional(),
   created_at: z.string().optional(),
 });
 export type FlySnapshot = z.infer<typeof flySnapshotSchema>;
+export const flySnapshotsSchema = listOf(flySnapshotSchema);
 
 /** An app (docs: machines/api/apps-resource). */
 export const flyAppSchema = z.object({
@@ -75,11 +81,16 @@ export const flyAppSchema = z.object({
 });
 export type FlyApp = z.infer<typeof flyAppSchema>;
 
+const flyAddressSchema = z.object({ ip: z.string(), shared: z.boolean().optional() });
+export type FlyAddress = z.infer<typeof flyAddressSchema>;
+
 /** Addresses of an app (fly-machines-api.md §2.6). */
-export const flyAddressesSchema = z.object({
-  ips: z.array(z.object({ ip: z.string(), shared: z.boolean().optional() })),
-});
-export type FlyAddress = z.infer<typeof flyAddressesSchema>["ips"][number];
+export const flyAddressesSchema = z.object({ ips: listOf(flyAddressSchema) });
+
+/** The answer to writing a secret: the version from which the app's machines see it; `Version` is its older name (§2.7). */
+export const flySecretSchema = z
+  .object({ version: z.int() })
+  .or(z.object({ Version: z.int() }).transform(({ Version }) => ({ version: Version })));
 
 /** The error envelope; `error` is the usual key, `message` an older one. */
 export const flyErrorSchema = z.object({
