@@ -4,6 +4,8 @@ export interface Clock {
   now(): number;
   /** Calls `action` once after `delayMs`; the returned function cancels it. */
   after(delayMs: number, action: () => void): () => void;
+  /** Lets time go by. Only of a clock that stands still by itself. */
+  advance?(durationMs: number): Promise<void>;
 }
 
 /** The clock on the wall. */

@@ -11,6 +11,8 @@ import { Lifecycle } from "./cloud/lifecycle.ts";
 import { regions } from "./cloud/regions.ts";
 import { sweepRegularly } from "./cloud/sweep.ts";
 import { resumeCopies, volumeReady } from "./cloud/volumes.ts";
+import { Circumstances } from "./faults/circumstances.ts";
+import { testMode } from "./faults/test-mode.ts";
 import { machinesApi } from "./http/api.ts";
 import { messageOf, type Log, type LogEntry } from "./log.ts";
 import { flyProxy } from "./proxy/server.ts";
@@ -39,6 +41,8 @@ export interface LocalFlyOptions {
   limitsRates?: boolean;
   /** Refuse what live Fly was seen to refuse only at times: see `Rules.strictWait`. Default off. */
   strictWait?: boolean;
+  /** Opens `/_test`, by which faults and happenings are asked for. Default off. */
+  testMode?: boolean;
   clock?: Clock;
   log?: Log;
 }
@@ -94,17 +98,21 @@ export async function createLocalFly(options: LocalFlyOptions): Promise<LocalFly
         : processRuntime({ dataDirectory, image: options.runtime.image });
     const { store } = state;
     await runtime.reclaim();
+    const circumstances = options.testMode === true ? new Circumstances(store, clock) : undefined;
     const lifecycle = new Lifecycle({
       store,
       clock,
       timings,
       runtime,
       log,
+      hindrance: circumstances,
       volumeReady: (volumeId) => volumeReady({ store }, volumeId),
     });
     undo.push(() => lifecycle.close(closeTimeoutMs));
     const rules = { nearestRegion, strictWait: options.strictWait ?? false };
-    const cloud: Cloud = { store, clock, timings, runtime, lifecycle, log, rules };
+    const closing = new AbortController();
+    undo.push(() => Promise.resolve(closing.abort()));
+    const cloud: Cloud = { store, clock, timings, runtime, lifecycle, log, rules, closing: closing.signal };
     resumeCopies(cloud);
     resumeDeletions(cloud);
     lifecycle.resumeAll([...store.machines.values()]).catch((error: unknown) => {
@@ -119,6 +127,7 @@ export async function createLocalFly(options: LocalFlyOptions): Promise<LocalFly
       token: options.token,
       limitsRates: options.limitsRates ?? false,
       saved: state.saved,
+      ...(circumstances === undefined ? {} : testMode(cloud, circumstances, state.saved)),
     });
     const host = options.host ?? "127.0.0.1";
     const answer = getRequestListener(api.fetch);

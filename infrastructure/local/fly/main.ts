@@ -17,6 +17,7 @@ const usage = `A Fly of one's own: the Machines API and Fly Proxy on this comput
   --token TOKEN          the only API token that is let in (default: any)
   --region CODE          the region that callers are near to (default ams)
   --limit-rates          apply Fly's rate limits
+  --test-mode            open /_test, by which faults are asked for (see README.md)
   --verbose              log every request
 `;
 
@@ -41,6 +42,7 @@ const argumentsSchema = z.object({
   token: z.string().min(1).optional(),
   region: z.string().min(1),
   "limit-rates": z.boolean(),
+  "test-mode": z.boolean(),
 });
 
 async function main(): Promise<void> {
@@ -56,6 +58,7 @@ async function main(): Promise<void> {
       token: { type: "string" },
       region: { type: "string", default: "ams" },
       "limit-rates": { type: "boolean", default: false },
+      "test-mode": { type: "boolean", default: false },
       verbose: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -76,6 +79,7 @@ async function main(): Promise<void> {
     ...(given.token === undefined ? {} : { token: given.token }),
     nearestRegion: given.region,
     limitsRates: given["limit-rates"],
+    testMode: given["test-mode"],
     log: (entry) => print(entry, values.verbose),
   });
   console.log(`Machines API ${fly.apiUrl}  Fly Proxy ${fly.proxyUrl}`);

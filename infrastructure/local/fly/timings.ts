@@ -18,6 +18,10 @@ export const timingsSchema = z.object({
   destroyedRetentionMs: durationMs.default(60_000),
   /** A deleted volume stays `pending_destroy` for this long. Live Fly: a day. */
   volumeRetentionMs: durationMs.default(24 * 3600 * 1000),
+  /** A restored or forked volume has its data after this long at the earliest. */
+  hydrateMs: durationMs.default(10),
+  /** An app that is deleted can be seen for this long at least, and its name is taken. */
+  appDeleteMs: durationMs.default(10),
   /** Stop and delete of a machine leased by another wait at most this long for the lease to end. */
   leaseWaitMsMax: durationMs.default(60_000),
 });

@@ -1,4 +1,5 @@
 import { randomInt } from "node:crypto";
+import { pause } from "../clock.ts";
 import { appId, privateIp } from "../ids.ts";
 import { Refusal, refusals, type Outcome } from "../refusal.ts";
 import { messageOf } from "../log.ts";
@@ -62,7 +63,9 @@ export function deleteApp(cloud: Cloud, app: App): void {
     if (machine.target !== "destroyed") destroyMachine(cloud, machine);
   }
   const finish = async (): Promise<void> => {
+    if (!(await pause(cloud.clock, cloud.timings.appDeleteMs, cloud.closing))) return;
     await Promise.all(machines.map((machine) => cloud.lifecycle.settled(machine.id)));
+    if (cloud.closing.aborted) return;
     await removeApp(cloud, app.name);
   };
   finish().catch((error: unknown) => {
@@ -91,7 +94,10 @@ async function removeApp(cloud: Cloud, name: string): Promise<void> {
 
 export const ipTypes = ["v4", "v6", "shared_v4", "private_v6"] as const;
 
-/** Gives the app an address of the wanted type. A second shared one is refused, as there is but one. */
+/**
+ * Gives the app an address of the wanted type. A second shared or v6 one is refused (contracts/fly-machines-api §2.6, where
+ * the text is not known).
+ */
 export function assignIp(
   cloud: Cloud,
   app: App,
@@ -100,6 +106,9 @@ export function assignIp(
   const shared = request.type === "shared_v4";
   if (shared && app.ips.some((ip) => ip.shared)) {
     return new Refusal(422, "Validation failed: App already has a shared IPv4 address");
+  }
+  if (request.type === "v6" && app.ips.some(({ ip }) => ip.startsWith(publicV6Prefix))) {
+    return new Refusal(422, "Validation failed: App already has an IPv6 address");
   }
   const assigned = {
     ip: address(request.type, app),
@@ -118,6 +127,8 @@ export function releaseIp(cloud: Cloud, app: App, ip: string): Refusal | undefin
   return undefined;
 }
 
+const publicV6Prefix = "2a09:8280:1::";
+
 function address(type: (typeof ipTypes)[number], app: App): string {
   switch (type) {
     case "v4":
@@ -125,7 +136,7 @@ function address(type: (typeof ipTypes)[number], app: App): string {
     case "shared_v4":
       return "66.241.124.1";
     case "v6":
-      return `2a09:8280:1::${randomInt(1, 0xffff).toString(16)}:${randomInt(1, 0xffff).toString(16)}`;
+      return `${publicV6Prefix}${randomInt(1, 0xffff).toString(16)}:${randomInt(1, 0xffff).toString(16)}`;
     case "private_v6":
       return privateIp(app.network);
     default:

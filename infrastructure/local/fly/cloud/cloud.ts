@@ -14,6 +14,8 @@ export interface Cloud {
   readonly lifecycle: Lifecycle;
   readonly log: Log;
   readonly rules: Rules;
+  /** Fires when the local Fly ends: what is half done stays so, and is gone on with next time. */
+  readonly closing: AbortSignal;
 }
 
 export interface Rules {

@@ -19,6 +19,16 @@ interface Parts {
   log: Log;
   /** Resolves when the volume's data are all there. */
   volumeReady(volumeId: string): Promise<void>;
+  /** What may stand in a machine's way; without it nothing does. */
+  hindrance?: Hindrance | undefined;
+}
+
+/** Circumstances under which a machine does not do what it should. */
+export interface Hindrance {
+  /** Resolves when the machine may leave the state that it is in; false if `signal` fired before that. */
+  hold(machineId: string, signal: AbortSignal): Promise<boolean>;
+  /** Whether nothing of the machine's program can be reached. */
+  isCutOff(machineId: string): boolean;
 }
 
 /** A machine's running program. */
@@ -51,7 +61,7 @@ export class Lifecycle {
   /** created → starting → started, or to a prepared `created` if that is its target. */
   launch(machineId: string): void {
     this.#courses.begin(machineId, async (signal) => {
-      if (!(await this.#pause(this.#parts.timings.imagePullMs, signal))) return;
+      if (!(await this.#pause(machineId, this.#parts.timings.imagePullMs, signal))) return;
       const machine = this.#parts.store.machines.update(machineId, (row) => ({ ...row, prepared: true }));
       if (machine?.target !== "started") return;
       this.#write(machineId, { state: "starting" }, { type: "start", status: "starting", source: "flyd" });
@@ -67,30 +77,41 @@ export class Lifecycle {
         await this.#boot(machineId, signal);
         return;
       }
-      if (!(await this.#pause(this.#parts.timings.startMs, signal))) return;
+      if (!(await this.#pause(machineId, this.#parts.timings.startMs, signal))) return;
       live.handle.resume();
       this.#write(machineId, { state: "started" }, { type: "start", status: "started", source: "flyd" });
     });
   }
 
-  /** stopping → stopped. */
-  stop(machineId: string, settings: StopSettings): void {
+  /** Ends the program; then the machine is `stopped`, or `failed`. */
+  stop(machineId: string, settings: StopSettings, state: "stopped" | "failed" = "stopped"): void {
     this.#courses.begin(machineId, async (signal) => {
       const hadProgram = this.#live.has(machineId);
       if (!(await this.#halt(machineId, settings, signal))) return;
       // A program's end has written its own event.
-      const exit = { type: "exit", status: "stopped", source: "flyd" } as const;
-      this.#write(machineId, { state: "stopped" }, hadProgram ? undefined : exit);
+      const exit = { type: "exit", status: state, source: "flyd" } as const;
+      this.#write(machineId, { state }, hadProgram ? undefined : exit);
     });
   }
 
   /** suspending → suspended. */
   suspend(machineId: string): void {
     this.#courses.begin(machineId, async (signal) => {
-      if (!(await this.#pause(this.#parts.timings.suspendMs, signal))) return;
+      if (!(await this.#pause(machineId, this.#parts.timings.suspendMs, signal))) return;
       this.#live.get(machineId)?.handle.suspend();
       const event = { type: "suspend", status: "suspended", source: "flyd" } as const;
       this.#write(machineId, { state: "suspended" }, event);
+    });
+  }
+
+  /** Ends the program, lets `move` take the machine elsewhere, and starts it there if that is its target. */
+  migrate(machineId: string, settings: StopSettings, move: () => Promise<void>): void {
+    this.#courses.begin(machineId, async (signal) => {
+      if (!(await this.#halt(machineId, settings, signal))) return;
+      await move();
+      if (this.#parts.store.machines.get(machineId)?.target !== "started") return;
+      this.#write(machineId, { state: "starting" }, { type: "start", status: "starting", source: "flyd" });
+      await this.#boot(machineId, signal);
     });
   }
 
@@ -107,7 +128,7 @@ export class Lifecycle {
   replace(machineId: string, settings: StopSettings): void {
     this.#courses.begin(machineId, async (signal) => {
       if (!(await this.#halt(machineId, settings, signal))) return;
-      if (!(await this.#pause(this.#parts.timings.replaceMs, signal))) return;
+      if (!(await this.#pause(machineId, this.#parts.timings.replaceMs, signal))) return;
       const machine = this.#parts.store.machines.update(machineId, (row) => ({ ...row, prepared: true }));
       if (machine === undefined) return;
       if (machine.target === "started") {
@@ -124,7 +145,7 @@ export class Lifecycle {
   destroy(machineId: string): void {
     this.#courses.begin(machineId, async (signal) => {
       if (!(await this.#halt(machineId, { signal: "SIGKILL", timeoutMs: 0 }, signal))) return;
-      if (!(await this.#pause(this.#parts.timings.destroyMs, signal))) return;
+      if (!(await this.#pause(machineId, this.#parts.timings.destroyMs, signal))) return;
       const machine = this.#write(
         machineId,
         { state: "destroyed", destroyedAt: this.#parts.clock.now(), lease: undefined },
@@ -165,7 +186,8 @@ export class Lifecycle {
   /** The running program of a started machine. */
   handle(machineId: string): MachineHandle | undefined {
     const machine = this.#parts.store.machines.get(machineId);
-    return machine?.state === "started" ? this.#live.get(machineId)?.handle : undefined;
+    if (machine?.state !== "started" || this.#parts.hindrance?.isCutOff(machineId) === true) return undefined;
+    return this.#live.get(machineId)?.handle;
   }
 
   /** Ends all programs within `timeoutMs`, and leaves the states as they are, so that `resumeAll` finds them. */
@@ -182,7 +204,7 @@ export class Lifecycle {
 
   async #boot(machineId: string, signal: AbortSignal): Promise<void> {
     const { store, runtime, timings, log } = this.#parts;
-    if (!(await this.#pause(timings.startMs, signal))) return;
+    if (!(await this.#pause(machineId, timings.startMs, signal))) return;
     try {
       const mounted = store.machines.get(machineId)?.config.mounts?.[0]?.volume;
       if (mounted !== undefined) {
@@ -193,6 +215,7 @@ export class Lifecycle {
       const handle = await runtime.start(machineSpec(machine, store.apps.get(machine.app), log));
       // Also when aborted: whoever comes next finds the program and ends it.
       this.#attach(machineId, handle);
+      this.#noteMounted(mounted);
     } catch (error) {
       log({ kind: "problem", message: `Machine ${machineId} cannot be started: ${messageOf(error)}` });
       if (signal.aborted) return;
@@ -245,7 +268,7 @@ export class Lifecycle {
       case "restart":
         this.#write(machineId, { state: "restarting", restarts: next.restarts }, event);
         this.#courses.begin(machineId, async (signal) => {
-          if (!(await this.#pause(next.delayMs, signal))) return;
+          if (!(await this.#pause(machineId, next.delayMs, signal))) return;
           const start = { type: "start", status: "starting", source: "flyd" } as const;
           this.#write(machineId, { state: "starting" }, start);
           await this.#boot(machineId, signal);
@@ -258,7 +281,7 @@ export class Lifecycle {
 
   /** Ends the machine's program, if there is one. False if superseded meanwhile. */
   async #halt(machineId: string, settings: StopSettings, signal: AbortSignal): Promise<boolean> {
-    if (!(await this.#pause(this.#parts.timings.stopMs, signal))) return false;
+    if (!(await this.#pause(machineId, this.#parts.timings.stopMs, signal))) return false;
     const live = this.#live.get(machineId);
     if (live === undefined) return true;
     live.endRequested = true;
@@ -267,8 +290,11 @@ export class Lifecycle {
     return !signal.aborted;
   }
 
-  #pause(delayMs: number, signal: AbortSignal): Promise<boolean> {
-    return pause(this.#parts.clock, delayMs, signal);
+  /** Waits, and longer where something holds the machine back. False if superseded meanwhile. */
+  async #pause(machineId: string, delayMs: number, signal: AbortSignal): Promise<boolean> {
+    const { clock, hindrance } = this.#parts;
+    if (!(await pause(clock, delayMs, signal))) return false;
+    return hindrance === undefined || hindrance.hold(machineId, signal);
   }
 
   #write(machineId: string, change: Partial<Machine>, words?: EventWords): Machine | undefined {
@@ -280,6 +306,14 @@ export class Lifecycle {
     if (change.state !== undefined)
       this.#parts.log({ kind: "machine_state", machineId, state: change.state });
     return machine;
+  }
+
+  #noteMounted(volumeId: string | undefined): void {
+    const { store, clock } = this.#parts;
+    const volume = volumeId === undefined ? undefined : store.volumes.get(volumeId);
+    if (volume !== undefined && volume.mountedAt === undefined) {
+      store.volumes.put({ ...volume, mountedAt: clock.now() });
+    }
   }
 
   #releaseVolumes(machine: Machine | undefined): void {

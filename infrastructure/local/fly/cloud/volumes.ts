@@ -1,3 +1,4 @@
+import { pause } from "../clock.ts";
 import { snapshotId, volumeId, zone } from "../ids.ts";
 import { messageOf } from "../log.ts";
 import { Refusal, refusals, type Outcome } from "../refusal.ts";
@@ -5,7 +6,7 @@ import type { DiskName } from "../runtime/runtime.ts";
 import type { App, Snapshot, Volume } from "../state/model.ts";
 import { inApp, ofVolume } from "../state/store.ts";
 import type { Cloud } from "./cloud.ts";
-import { isPurgeable } from "./find.ts";
+import { findVolume, isPurgeable } from "./find.ts";
 import { singleRegion } from "./regions.ts";
 
 export interface VolumeRequest {
@@ -31,10 +32,10 @@ export async function createVolume(cloud: Cloud, app: App, request: VolumeReques
       "volume name must contain only lowercase letters, numbers and underscores, and be at most 30 characters",
     );
   }
-  const region = singleRegion(request.region, cloud.rules.nearestRegion);
-  if (region instanceof Refusal) return region;
   const source = sourceOf(cloud, app, request);
   if (source instanceof Refusal) return source;
+  const region = singleRegion(request.region, source?.region ?? cloud.rules.nearestRegion);
+  if (region instanceof Refusal) return region;
   const sizeGb = request.sizeGb ?? source?.sizeGb ?? sizeGbDefault;
   const badSize = refuseSize(sizeGb, source?.sizeGb ?? 1);
   if (badSize !== undefined) return badSize;
@@ -98,8 +99,11 @@ export function deleteVolume(cloud: Cloud, volume: Volume): Outcome<Volume> {
   });
 }
 
-export function listSnapshots(cloud: Cloud, volume: Volume): Snapshot[] {
-  return cloud.store.snapshots.find(ofVolume(volume.id)).toReversed();
+/** The volume's snapshots, newest first; they outlive it, so that it is enough that one of them is there. */
+export function listSnapshots(cloud: Cloud, appName: string, volumeId: string): Outcome<Snapshot[]> {
+  const volume = findVolume(cloud, appName, volumeId);
+  const snapshots = cloud.store.snapshots.find(ofVolume(volumeId)).filter(({ app }) => app === appName);
+  return volume instanceof Refusal && snapshots.length === 0 ? volume : snapshots.toReversed();
 }
 
 /** Begins a snapshot; it appears in the list at once, as `running`. 412 while another is made. */
@@ -154,6 +158,8 @@ export function resumeCopies(cloud: Cloud): void {
 interface Source {
   disk: DiskName;
   sizeGb: number;
+  /** Where the copy goes if nothing is said; a snapshot is in no region. */
+  region: string | undefined;
 }
 
 function sourceOf(cloud: Cloud, app: App, request: VolumeRequest): Outcome<Source> | undefined {
@@ -162,12 +168,13 @@ function sourceOf(cloud: Cloud, app: App, request: VolumeRequest): Outcome<Sourc
     if (snapshot?.app !== app.name || snapshot.status !== "created") {
       return new Refusal(422, `snapshot not found: ${request.snapshotId}`);
     }
-    return { disk: { kind: "snapshot", id: snapshot.id }, sizeGb: snapshot.sizeGb };
+    return { disk: { kind: "snapshot", id: snapshot.id }, sizeGb: snapshot.sizeGb, region: undefined };
   }
   if (request.sourceVolumeId !== undefined) {
     const volume = cloud.store.volumes.get(request.sourceVolumeId);
-    if (volume?.app !== app.name || volume.copyOf !== undefined) return refusals.volumeNotFound();
-    return { disk: { kind: "volume", id: volume.id }, sizeGb: volume.sizeGb };
+    const isThere = volume?.app === app.name && volume.deletedAt === undefined;
+    if (!isThere || volume.copyOf !== undefined) return refusals.volumeNotFound();
+    return { disk: { kind: "volume", id: volume.id }, sizeGb: volume.sizeGb, region: volume.region };
   }
   return undefined;
 }
@@ -190,8 +197,11 @@ function fillVolume(cloud: Cloud, volume: Volume, from: DiskName): void {
       ...(state === "failed" && copyOf !== undefined ? { copyOf } : {}),
     }));
   };
-  cloud.runtime.disks.copy(from, { kind: "volume", id: volume.id }).then(
-    () => finish("created"),
+  Promise.all([
+    cloud.runtime.disks.copy(from, { kind: "volume", id: volume.id }),
+    pause(cloud.clock, cloud.timings.hydrateMs, cloud.closing),
+  ]).then(
+    ([, isDone]) => (isDone ? finish("created") : undefined),
     (error: unknown) => {
       cloud.log({ kind: "problem", message: `Volume ${volume.id} was not filled: ${messageOf(error)}` });
       finish("failed");

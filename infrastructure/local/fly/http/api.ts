@@ -5,6 +5,7 @@ import { ulid } from "../ids.ts";
 import { messageOf } from "../log.ts";
 import { Refusal, refusals } from "../refusal.ts";
 import { serverHeader } from "../server-header.ts";
+import type { ActionMiddleware, ActionName } from "./actions.ts";
 import { appRoutes } from "./apps.ts";
 import { bodyBytesMax } from "./body.ts";
 import { leaseRoutes } from "./leases.ts";
@@ -24,16 +25,23 @@ export interface ApiOptions {
   limitsRates: boolean;
   /** Resolves when what the request has changed is on disk. */
   saved: () => Promise<void>;
+  /** What comes between the requests for an action and its route, in test mode. */
+  interfere?: ((action: ActionName) => MiddlewareHandler) | undefined;
+  /** Routes under `/_test`, for whoever has the token, in test mode. */
+  testRoutes?: Hono | undefined;
 }
 
 /** The Machines API over HTTP: every route parses, calls one operation, and renders what it says. */
 export function machinesApi(cloud: Cloud, options: ApiOptions): Hono {
   const limit = options.limitsRates ? new RateLimit(cloud.clock) : undefined;
-  const action: ActionMiddleware = (name, subject) => async (context, next) => {
-    if (limit?.allows(name, context.req.param(subject) ?? "") === false) {
-      return refuse(context, refusals.rateLimited());
-    }
-    return next();
+  const action: ActionMiddleware = (name, subject) => {
+    const interfere = options.interfere?.(name);
+    return async (context, next) => {
+      if (limit?.allows(name, context.req.param(subject) ?? "") === false) {
+        return refuse(context, refusals.rateLimited());
+      }
+      return interfere === undefined ? next() : interfere(context, next);
+    };
   };
 
   const v1 = new Hono();
@@ -52,11 +60,15 @@ export function machinesApi(cloud: Cloud, options: ApiOptions): Hono {
   v1.route("/", leaseRoutes(cloud, action));
   v1.route("/", metadataRoutes(cloud, action));
   v1.route("/", volumeRoutes(cloud, action));
-  v1.route("/", platformRoutes(cloud));
+  v1.route("/", platformRoutes(cloud, action));
 
   const api = new Hono();
   api.use(identify(cloud));
   api.route("/v1", v1);
+  if (options.testRoutes !== undefined) {
+    api.use("/_test/*", authenticate(options.token));
+    api.route("/_test", options.testRoutes);
+  }
   // Go's own words: not JSON.
   api.notFound((context) => context.text("404 page not found\n", 404));
   api.onError((error, context) => {
@@ -65,9 +77,6 @@ export function machinesApi(cloud: Cloud, options: ApiOptions): Hono {
   });
   return api;
 }
-
-/** Marks a route with the name of its action and the path parameter that Fly counts it by. */
-export type ActionMiddleware = (name: string, subject: "app" | "machine" | "volume") => MiddlewareHandler;
 
 function identify(cloud: Cloud): MiddlewareHandler {
   return async (context, next) => {

@@ -4,7 +4,7 @@ import { assignIp, countsOf, createApp, deleteApp, ipTypes, listApps, releaseIp 
 import type { Cloud } from "../cloud/cloud.ts";
 import { findApp } from "../cloud/find.ts";
 import { Refusal, refusals } from "../refusal.ts";
-import type { ActionMiddleware } from "./api.ts";
+import type { ActionMiddleware } from "./actions.ts";
 import { readBody } from "./body.ts";
 import { refuse } from "./reply.ts";
 import { appView, ipView } from "./views.ts";
@@ -26,7 +26,7 @@ const ipSchema = z.object({
 export function appRoutes(cloud: Cloud, action: ActionMiddleware): Hono {
   const routes = new Hono();
 
-  routes.get("/apps", (context) => {
+  routes.get("/apps", action("app_list", "app"), (context) => {
     const orgSlug = context.req.query("org_slug") ?? "";
     if (orgSlug === "") return refuse(context, refusals.noOrg());
     const apps = listApps(cloud, orgSlug);
@@ -49,7 +49,7 @@ export function appRoutes(cloud: Cloud, action: ActionMiddleware): Hono {
     return context.json({ ...appView(app, countsOf(cloud, app)), created_at: app.createdAt }, 201);
   });
 
-  routes.get("/apps/:app", (context) => {
+  routes.get("/apps/:app", action("app_get", "app"), (context) => {
     const app = findApp(cloud, context.req.param("app"));
     return app instanceof Refusal ? refuse(context, app) : context.json(appView(app, countsOf(cloud, app)));
   });
@@ -61,7 +61,7 @@ export function appRoutes(cloud: Cloud, action: ActionMiddleware): Hono {
     return context.body(null, 202);
   });
 
-  routes.get("/apps/:app/ip_assignments", (context) => {
+  routes.get("/apps/:app/ip_assignments", action("ip_list", "app"), (context) => {
     const app = findApp(cloud, context.req.param("app"));
     return app instanceof Refusal ? refuse(context, app) : context.json({ ips: app.ips.map(ipView) });
   });

@@ -4,7 +4,7 @@ import type { Cloud } from "../cloud/cloud.ts";
 import { findMachine } from "../cloud/find.ts";
 import { releaseLease, showLease, takeLease } from "../cloud/leases.ts";
 import { Refusal } from "../refusal.ts";
-import type { ActionMiddleware } from "./api.ts";
+import type { ActionMiddleware } from "./actions.ts";
 import { readBody } from "./body.ts";
 import { nonceOf, refuse } from "./reply.ts";
 import { leaseView } from "./views.ts";
@@ -31,7 +31,7 @@ export function leaseRoutes(cloud: Cloud, action: ActionMiddleware): Hono {
     return lease instanceof Refusal ? refuse(context, lease) : context.json(leaseView(lease), 201);
   });
 
-  routes.get(path, (context) => {
+  routes.get(path, action("lease_get", "machine"), (context) => {
     const machine = findMachine(cloud, context.req.param("app"), context.req.param("machine"));
     const lease = machine instanceof Refusal ? machine : showLease(cloud, machine);
     return lease instanceof Refusal ? refuse(context, lease) : context.json(leaseView(lease));

@@ -15,7 +15,7 @@ import { stopSignals, type StopSettings } from "../cloud/stop-settings.ts";
 import { parseDurationMs } from "../duration.ts";
 import { Refusal, refusals, type Outcome } from "../refusal.ts";
 import type { Machine } from "../state/model.ts";
-import type { ActionMiddleware } from "./api.ts";
+import type { ActionMiddleware } from "./actions.ts";
 import { readBody } from "./body.ts";
 import { nonceOf, refuse, replyOk } from "./reply.ts";
 

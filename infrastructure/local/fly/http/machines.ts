@@ -8,7 +8,7 @@ import { createMachine, listMachines, updateMachine, type LaunchRequest } from "
 import { waitForMachine, waitStates } from "../cloud/wait.ts";
 import { Refusal, refusals, type Outcome } from "../refusal.ts";
 import { machineConfigSchema } from "../state/config.ts";
-import type { ActionMiddleware } from "./api.ts";
+import type { ActionMiddleware } from "./actions.ts";
 import { readBody } from "./body.ts";
 import { isSet, listOf, nonceOf, refuse, replyOk } from "./reply.ts";
 import { machineView, summaryView } from "./views.ts";
@@ -101,7 +101,7 @@ export function machineRoutes(cloud: Cloud, action: ActionMiddleware): Hono {
     return answer instanceof Refusal ? refuse(context, answer) : context.json(answer);
   });
 
-  routes.get("/apps/:app/machines/:machine/events", (context) => {
+  routes.get("/apps/:app/machines/:machine/events", action("machine_events", "machine"), (context) => {
     const { app, machine: id } = context.req.param();
     const machine = findMachine(cloud, app, id);
     if (machine instanceof Refusal) return refuse(context, machine);
@@ -112,7 +112,7 @@ export function machineRoutes(cloud: Cloud, action: ActionMiddleware): Hono {
     return context.json(machine.events.slice(0, limit));
   });
 
-  routes.get("/apps/:app/machines/:machine/versions", (context) => {
+  routes.get("/apps/:app/machines/:machine/versions", action("machine_versions", "machine"), (context) => {
     const { app, machine: id } = context.req.param();
     const machine = findMachine(cloud, app, id);
     if (machine instanceof Refusal) return refuse(context, machine);

@@ -4,7 +4,7 @@ import type { Cloud } from "../cloud/cloud.ts";
 import { findMachine } from "../cloud/find.ts";
 import { changeMetadata } from "../cloud/metadata.ts";
 import { Refusal } from "../refusal.ts";
-import type { ActionMiddleware } from "./api.ts";
+import type { ActionMiddleware } from "./actions.ts";
 import { readBody } from "./body.ts";
 import { refuse } from "./reply.ts";
 
@@ -18,7 +18,7 @@ export function metadataRoutes(cloud: Cloud, action: ActionMiddleware): Hono {
   const routes = new Hono();
   const path = "/apps/:app/machines/:machine/metadata";
 
-  routes.get(path, (context) => {
+  routes.get(path, action("metadata_list", "machine"), (context) => {
     const machine = findMachine(cloud, context.req.param("app"), context.req.param("machine"));
     return machine instanceof Refusal
       ? refuse(context, machine)
@@ -36,7 +36,7 @@ export function metadataRoutes(cloud: Cloud, action: ActionMiddleware): Hono {
     return refused === undefined ? context.body(null, 204) : refuse(context, refused);
   });
 
-  routes.get("/apps/:app/machines/:machine/metadata/:key", (context) => {
+  routes.get("/apps/:app/machines/:machine/metadata/:key", action("metadata_get", "machine"), (context) => {
     const machine = findMachine(cloud, context.req.param("app"), context.req.param("machine"));
     if (machine instanceof Refusal) return refuse(context, machine);
     const value = machine.config.metadata?.[context.req.param("key")];

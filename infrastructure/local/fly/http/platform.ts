@@ -4,12 +4,13 @@ import type { Cloud } from "../cloud/cloud.ts";
 import { listMachines } from "../cloud/machines.ts";
 import { regions } from "../cloud/regions.ts";
 import { refusals } from "../refusal.ts";
+import type { ActionMiddleware } from "./actions.ts";
 import { isSet, listOf, refuse } from "./reply.ts";
 import { orgMachineView } from "./views.ts";
 
 const pageMax = 1000;
 
-export function platformRoutes(cloud: Cloud): Hono {
+export function platformRoutes(cloud: Cloud, action: ActionMiddleware): Hono {
   const routes = new Hono();
 
   // Live Fly's keys are in PascalCase, whatever the spec says.
@@ -30,7 +31,7 @@ export function platformRoutes(cloud: Cloud): Hono {
   );
 
   // The cursor is the id of the last machine of the page before.
-  routes.get("/orgs/:org/machines", (context) => {
+  routes.get("/orgs/:org/machines", action("org_machine_list", "app"), (context) => {
     const limit = Number(context.req.query("limit") ?? String(pageMax));
     if (!Number.isInteger(limit) || limit < 1 || limit > pageMax) {
       return refuse(context, refusals.invalidArgument(`limit must be inside range [1, ${pageMax}]`));

@@ -5,7 +5,7 @@ import { findApp } from "../cloud/find.ts";
 import { changeSecrets } from "../cloud/secrets.ts";
 import { Refusal } from "../refusal.ts";
 import type { App } from "../state/model.ts";
-import type { ActionMiddleware } from "./api.ts";
+import type { ActionMiddleware } from "./actions.ts";
 import { readBody } from "./body.ts";
 import { isSet, refuse } from "./reply.ts";
 import { secretView } from "./views.ts";
@@ -16,7 +16,7 @@ const valueSchema = z.object({ value: z.string() });
 export function secretRoutes(cloud: Cloud, action: ActionMiddleware): Hono {
   const routes = new Hono();
 
-  routes.get("/apps/:app/secrets", (context) => {
+  routes.get("/apps/:app/secrets", action("secret_list", "app"), (context) => {
     const app = findApp(cloud, context.req.param("app"));
     // Fly's own client says version where the spec says min_version.
     const wanted = Number(context.req.query("min_version") ?? context.req.query("version") ?? "0");
@@ -37,7 +37,7 @@ export function secretRoutes(cloud: Cloud, action: ActionMiddleware): Hono {
     return context.json({ secrets: views(changed, false), version, Version: version });
   });
 
-  routes.get("/apps/:app/secrets/:name", (context) => {
+  routes.get("/apps/:app/secrets/:name", action("secret_get", "app"), (context) => {
     const app = findApp(cloud, context.req.param("app"));
     if (app instanceof Refusal) return refuse(context, app);
     const showValue = isSet(context.req.query("show_secrets"));

@@ -12,7 +12,7 @@ import {
   updateVolume,
 } from "../cloud/volumes.ts";
 import { Refusal } from "../refusal.ts";
-import type { ActionMiddleware } from "./api.ts";
+import type { ActionMiddleware } from "./actions.ts";
 import { readBody } from "./body.ts";
 import { refuse } from "./reply.ts";
 import { snapshotView, volumeView } from "./views.ts";
@@ -38,7 +38,7 @@ const extendSchema = z.object({ size_gb: z.number().int() });
 export function volumeRoutes(cloud: Cloud, action: ActionMiddleware): Hono {
   const routes = new Hono();
 
-  routes.get("/apps/:app/volumes", (context) => {
+  routes.get("/apps/:app/volumes", action("volume_list", "app"), (context) => {
     const app = findApp(cloud, context.req.param("app"));
     if (app instanceof Refusal) return refuse(context, app);
     return context.json(listVolumes(cloud, app).map(volumeView));
@@ -63,7 +63,7 @@ export function volumeRoutes(cloud: Cloud, action: ActionMiddleware): Hono {
     return volume instanceof Refusal ? refuse(context, volume) : context.json(volumeView(volume));
   });
 
-  routes.get("/apps/:app/volumes/:volume", (context) => {
+  routes.get("/apps/:app/volumes/:volume", action("volume_get", "volume"), (context) => {
     const volume = findVolume(cloud, context.req.param("app"), context.req.param("volume"));
     return volume instanceof Refusal ? refuse(context, volume) : context.json(volumeView(volume));
   });
@@ -95,10 +95,11 @@ export function volumeRoutes(cloud: Cloud, action: ActionMiddleware): Hono {
     return deleted instanceof Refusal ? refuse(context, deleted) : context.json(volumeView(deleted));
   });
 
-  routes.get("/apps/:app/volumes/:volume/snapshots", (context) => {
-    const volume = findVolume(cloud, context.req.param("app"), context.req.param("volume"));
-    if (volume instanceof Refusal) return refuse(context, volume);
-    return context.json(listSnapshots(cloud, volume).map(snapshotView));
+  routes.get("/apps/:app/volumes/:volume/snapshots", action("snapshot_list", "volume"), (context) => {
+    const snapshots = listSnapshots(cloud, context.req.param("app"), context.req.param("volume"));
+    return snapshots instanceof Refusal
+      ? refuse(context, snapshots)
+      : context.json(snapshots.map(snapshotView));
   });
 
   routes.post("/apps/:app/volumes/:volume/snapshots", action("snapshot_create", "volume"), (context) => {

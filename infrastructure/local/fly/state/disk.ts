@@ -64,7 +64,7 @@ class Writer {
     this.documentPath = documentPath;
     this.logPath = logPath;
     this.#log = log;
-    this.store = new Store((kind, key) => this.#changedRow(kind, key));
+    this.store = new Store(({ kind, key }) => this.#changedRow(kind, key));
   }
 
   async saved(): Promise<void> {

@@ -39,7 +39,12 @@ const machineEventSchema = z.object({
   status: text,
   source: z.enum(["user", "flyd", "proxy"]),
   timestamp: epochMs,
-  request: z.object({ exit_event: exitEvent, restart_count: z.number() }).nullable(),
+  request: z
+    .union([
+      z.object({ exit_event: exitEvent, restart_count: z.number() }),
+      z.object({ migrated: z.literal(true) }),
+    ])
+    .nullable(),
 });
 export type MachineEvent = z.infer<typeof machineEventSchema>;
 export type ExitEvent = z.infer<typeof exitEvent>;
@@ -106,6 +111,8 @@ export const volumeSchema = z.object({
   fstype: text,
   attachedMachineId: text.nullable(),
   createdAt: epochMs,
+  /** When a machine first ran on it. */
+  mountedAt: epochMs.optional(),
   deletedAt: epochMs.optional(),
   snapshotRetention: z.number(),
   autoBackupEnabled: z.boolean(),

@@ -10,32 +10,50 @@ export interface Rows {
 }
 export type Kind = keyof Rows;
 
+/** A row that was put or deleted, as it was before; undefined if it is new. */
+export type Change = {
+  [Name in Kind]: { kind: Name; key: string; before: Rows[Name] | undefined };
+}[Kind];
+
 /** All that the cloud knows, in memory: pure state, no time and no disk. */
 export class Store {
   readonly apps: Table<App>;
   readonly machines: Table<Machine>;
   readonly volumes: Table<Volume>;
   readonly snapshots: Table<Snapshot>;
+  readonly #watchers = new Set<(change: Change) => void>();
 
   /** `onChange` hears of each row that is put or deleted, in order. */
-  constructor(onChange: (kind: Kind, key: string) => void) {
-    this.apps = new Table({ keyOf: (app) => app.name, indexesOf: (app) => [inOrg(app.orgSlug)] }, (key) =>
-      onChange("app", key),
+  constructor(onChange: (change: Change) => void = () => undefined) {
+    this.#watchers.add(onChange);
+    this.apps = new Table(
+      { keyOf: (app) => app.name, indexesOf: (app) => [inOrg(app.orgSlug)] },
+      (key, before) => this.#announce({ kind: "app", key, before }),
     );
-    this.machines = new Table({ keyOf: (machine) => machine.id, indexesOf: machineIndexes }, (key) =>
-      onChange("machine", key),
+    this.machines = new Table({ keyOf: (machine) => machine.id, indexesOf: machineIndexes }, (key, before) =>
+      this.#announce({ kind: "machine", key, before }),
     );
     this.volumes = new Table(
       { keyOf: (volume) => volume.id, indexesOf: (volume) => [inApp(volume.app)] },
-      (key) => onChange("volume", key),
+      (key, before) => this.#announce({ kind: "volume", key, before }),
     );
     this.snapshots = new Table(
       {
         keyOf: (snapshot) => snapshot.id,
         indexesOf: (snapshot) => [ofVolume(snapshot.volumeId), inApp(snapshot.app)],
       },
-      (key) => onChange("snapshot", key),
+      (key, before) => this.#announce({ kind: "snapshot", key, before }),
     );
+  }
+
+  /** Calls `watcher` at each change of any row, at once; the returned function ends it. */
+  watch(watcher: (change: Change) => void): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+
+  #announce(change: Change): void {
+    for (const watcher of this.#watchers) watcher(change);
   }
 }
 

@@ -11,12 +11,13 @@ export interface TableShape<Row> {
  */
 export class Table<Row> {
   readonly #shape: TableShape<Row>;
-  readonly #onChange: (key: string, row: Row | undefined) => void;
+  readonly #onChange: (key: string, before: Row | undefined) => void;
   readonly #rows = new Map<string, Row>();
   readonly #index = new Map<string, Set<string>>();
   readonly #watchers = new Map<string, Set<(row: Row | undefined) => void>>();
 
-  constructor(shape: TableShape<Row>, onChange: (key: string, row: Row | undefined) => void) {
+  /** `onChange` hears of each row that is put or deleted, with what was there before. */
+  constructor(shape: TableShape<Row>, onChange: (key: string, before: Row | undefined) => void) {
     this.#shape = shape;
     this.#onChange = onChange;
   }
@@ -53,9 +54,10 @@ export class Table<Row> {
 
   put(row: Row): Row {
     const key = this.#shape.keyOf(row);
-    this.#reindex(key, this.#rows.get(key), row);
+    const before = this.#rows.get(key);
+    this.#reindex(key, before, row);
     this.#rows.set(key, row);
-    this.#announce(key, row);
+    this.#announce(key, before, row);
     return row;
   }
 
@@ -70,7 +72,7 @@ export class Table<Row> {
     if (row === undefined) return;
     this.#rows.delete(key);
     this.#reindex(key, row, undefined);
-    this.#announce(key, undefined);
+    this.#announce(key, row, undefined);
   }
 
   /** Calls `watcher` at each change of the row, at once; the returned function ends it. */
@@ -84,8 +86,8 @@ export class Table<Row> {
     };
   }
 
-  #announce(key: string, row: Row | undefined): void {
-    this.#onChange(key, row);
+  #announce(key: string, before: Row | undefined, row: Row | undefined): void {
+    this.#onChange(key, before);
     const watchers = this.#watchers.get(key);
     // A watcher that is satisfied takes itself out while it is called, which a set takes well.
     for (const watcher of watchers ?? []) watcher(row);
