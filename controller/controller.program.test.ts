@@ -3,9 +3,17 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { z } from "zod";
-import { answers, GATEWAY_TOKEN, PROXY_TOKEN, startController } from "./testing/controller-process.ts";
+import {
+  answers,
+  GATEWAY_TOKEN,
+  MACHINE_ENV,
+  PROXY_TOKEN,
+  startController,
+} from "./testing/controller-process.ts";
+import { seal } from "./testing/seal.ts";
 
 const environmentSchema = z.record(z.string(), z.string());
+const wrongKey = Buffer.alloc(32, 1).toString("base64");
 
 it("answers health while the gateway starts, and says ready when it is", async () => {
   await using controller = await startController({ behaviour: { readyWhen: "go" } });
@@ -36,6 +44,38 @@ it("stays up without a usable environment, and tells the cause to nobody but the
     expect(await response.json()).toMatchObject({ code: "misconfigured" });
   }
   expect(await controller.end()).toBe(0);
+});
+
+it("opens a sealed environment and goes on with it, and its gateway sees neither the text nor the key", async () => {
+  const { KILOCLAW_SANDBOX_ID = "", ...variables } = MACHINE_ENV;
+  const sealing = seal({ ...variables, MY_VARIABLE: "of the user" }, KILOCLAW_SANDBOX_ID);
+  await using controller = await startController({ machineEnv: { KILOCLAW_SANDBOX_ID, ...sealing } });
+  await controller.reached("running");
+  const gateway = environmentSchema.parse(await (await fetch(`${controller.gatewayUrl}/env`)).json());
+  expect(gateway).toMatchObject({ MY_VARIABLE: "of the user" });
+  expect(Object.keys(gateway).filter((name) => name.startsWith("KILOCLAW_"))).toEqual([]);
+  expect(JSON.stringify(controller.log)).not.toContain(sealing.KILOCLAW_ENV_KEY);
+});
+
+it.each([
+  ["without its key", { KILOCLAW_ENV_KEY: "" }],
+  ["with another key", { KILOCLAW_ENV_KEY: wrongKey }],
+  ["of another sandbox", { KILOCLAW_SANDBOX_ID: "sandbox-2" }],
+])("stays up and says so with a sealed environment %s", async (_what, change) => {
+  const { KILOCLAW_SANDBOX_ID = "", ...variables } = MACHINE_ENV;
+  const sealing = seal(variables, KILOCLAW_SANDBOX_ID);
+  await using controller = await startController({
+    machineEnv: { KILOCLAW_SANDBOX_ID, ...sealing, ...change },
+  });
+  await controller.logged((line) => line.message === "the machine's environment is unusable");
+  expect(await controller.health()).toEqual({ state: "degraded", stage: "sealed_environment" });
+  const version = await fetch(`${controller.url}/_kilo/version`, {
+    headers: { authorization: `Bearer ${GATEWAY_TOKEN}` },
+  });
+  expect(await version.json()).toMatchObject({ code: "misconfigured" });
+  const log = JSON.stringify(controller.log);
+  for (const secret of [sealing.KILOCLAW_ENV_KEY, wrongKey, GATEWAY_TOKEN, PROXY_TOKEN])
+    expect(log).not.toContain(secret);
 });
 
 it("is degraded without OpenClaw, tries again by itself, and at once when asked", async () => {

@@ -1,26 +1,26 @@
 import { once } from "node:events";
+import type { ControllerHealth } from "../src/gateway/wire.ts";
 import { bootMachine, type Machine } from "./boot.ts";
 import { createControllerServer } from "./http/server.ts";
 import { createRoutes } from "./http/routes.ts";
 import { createLog, errorText, type Log } from "./log.ts";
+import { unsealEnvironment } from "./sealed-env.ts";
 import { deriveGatewaySecrets } from "./secrets.ts";
 import { readPlace, readSettings, type Settings } from "./settings.ts";
 
 const SECRET_NAME = /KEY|TOKEN|SECRET|PASSWORD/i;
 
-const { place, ignored } = readPlace(process.env);
-const read = readSettings(process.env);
+const unsealed = unsealEnvironment(process.env);
+const env = unsealed.ok ? unsealed.env : process.env;
+const { place, ignored } = readPlace(env);
+const read = unsealed.ok ? readSettings(env) : unsealed;
 const log = machineLog(read.ok ? read.settings : null);
 let machine: Machine | null = null;
 let isEnding = false;
 
 const server = createControllerServer({
   routes: createRoutes({
-    health: () =>
-      machine?.health() ?? {
-        state: read.ok ? "starting" : "degraded",
-        stage: read.ok ? "environment" : "config",
-      },
+    health: () => machine?.health() ?? healthWithoutMachine(),
     backend: () => machine?.backend ?? null,
   }),
   door: () => machine?.door ?? null,
@@ -40,7 +40,7 @@ server.listen(place.port, place.host);
 await once(server, "listening");
 log("info", "the controller listens", { host: place.host, port: place.port });
 if (ignored.length > 0) log("warn", "unusable environment variables are ignored", { names: ignored });
-if (read.ok) machine = bootMachine(place, read.settings, process.env, log);
+if (read.ok) machine = bootMachine(place, read.settings, env, log);
 else log("error", "the machine's environment is unusable", { problems: read.problems });
 
 async function end(cause: string, exitCode: 0 | 1): Promise<void> {
@@ -57,8 +57,14 @@ async function end(cause: string, exitCode: 0 | 1): Promise<void> {
   }
 }
 
+function healthWithoutMachine(): ControllerHealth {
+  if (read.ok) return { state: "starting", stage: "environment" };
+  return { state: "degraded", stage: unsealed.ok ? "config" : "sealed_environment" };
+}
+
 function machineLog(settings: Settings | null): Log {
-  const named = Object.entries(process.env).flatMap(([name, value]) =>
+  // The key of a sealed environment is only in the one, and what was sealed only in the other.
+  const named = [...Object.entries(process.env), ...Object.entries(env)].flatMap(([name, value]) =>
     value !== undefined && SECRET_NAME.test(name) ? [value] : [],
   );
   const derived = settings === null ? [] : Object.values(deriveGatewaySecrets(settings.gatewayToken));

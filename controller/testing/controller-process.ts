@@ -48,6 +48,8 @@ export interface ControllerProcess {
 
 export interface ControllerOptions {
   readonly env?: Readonly<Record<string, string>>;
+  /** What the Worker gives the machine, `MACHINE_ENV` by default. */
+  readonly machineEnv?: Readonly<Record<string, string>>;
   readonly behaviour?: Behaviour;
   /** Where OpenClaw is installed; a stand-in by default. */
   readonly openClawDir?: string;
@@ -88,7 +90,7 @@ export async function startController(options: ControllerOptions = {}): Promise<
       KILOCLAW_LISTEN_HOST: "127.0.0.1",
       OPENCLAW_DIR:
         options.openClawDir ?? (await installStandIn(root, options.openClawVersion ?? "2026.9.6")),
-      ...MACHINE_ENV,
+      ...(options.machineEnv ?? MACHINE_ENV),
       ...options.env,
     },
     stdio: ["ignore", "pipe", "pipe"],
