@@ -1,0 +1,111 @@
+import { type Cloud } from "./cloud.ts";
+import { exitOf } from "./machines.ts";
+import { type App, isGone, type Machine, type Volume } from "./model.ts";
+
+/** The process in the machine ends on its own. */
+export function machineDies(cloud: Cloud, machine: Machine): void {
+  if (machine.state !== "started" || machine.host.status !== "ok") return;
+  if (machine.volume !== null) cloud.write(machine.volume);
+  cloud.become(machine, "stopped", "exit", "flyd", exitOf(1, false));
+}
+
+/** The machine is gone, and its volume is not. */
+export function machineLost(cloud: Cloud, machine: Machine): void {
+  if (machine.state === "destroyed") return;
+  if (machine.state === "started" && machine.volume !== null && machine.host.status === "ok")
+    cloud.write(machine.volume);
+  machine.stuck = "no";
+  cloud.destroyed(machine);
+  // It is not even remembered.
+  machine.updatedAt = Number.NEGATIVE_INFINITY;
+}
+
+/** The volume is gone, and the machine on it; what is left of the data is in its snapshots. */
+export function volumeLost(cloud: Cloud, volume: Volume): void {
+  if (volume.state === "destroyed") return;
+  if (volume.machine !== null) machineLost(cloud, volume.machine);
+  volume.bound = null;
+  cloud.dataHit ||= volume.ours;
+  cloud.becomeVolume(volume, "destroyed");
+}
+
+/** The host of a machine or volume can't be reached: what is on it keeps its last state, and nothing gets through to it. */
+export function hostAway(cloud: Cloud, { host }: Machine | Volume): void {
+  if (host.status !== "ok") return;
+  for (const volume of cloud.allVolumes()) {
+    if (volume.host !== host || isGone(volume)) continue;
+    cloud.contentOf(volume);
+    volume.wasAway = true;
+    cloud.dataHit ||= volume.ours;
+  }
+  host.status = "unreachable";
+}
+
+/** What waited for the host goes on. */
+export function hostBack(cloud: Cloud, host: Machine["host"]): void {
+  if (host.status !== "unreachable") return;
+  host.status = "ok";
+  for (const machine of cloud.allMachines()) {
+    if (machine.host !== host) continue;
+    if (machine.state === "started") machine.readyAt = Math.max(machine.readyAt, cloud.now);
+    cloud.release(machine);
+  }
+}
+
+/** The host never comes back, and Fly has given up what was on it. */
+export function hostLost(cloud: Cloud, host: Machine["host"]): void {
+  host.status = "lost";
+  for (const machine of cloud.allMachines()) if (machine.host === host) machineLost(cloud, machine);
+  for (const volume of cloud.allVolumes()) if (volume.host === host) volumeLost(cloud, volume);
+}
+
+/** The machine stays in the next state in between, or in that which it is in, until it is destroyed by force (`soft`) or set free. */
+export function wedge(machine: Machine, hard: boolean): void {
+  if (machine.state !== "destroyed") machine.stuck = hard ? "hard" : "soft";
+}
+
+export function unwedge(cloud: Cloud, machine: Machine): void {
+  machine.stuck = "no";
+  cloud.release(machine);
+}
+
+/** Somebody else's tool holds the machine. */
+export function lease(cloud: Cloud, machine: Machine, ms: number): void {
+  machine.lease = { holder: "9af60c27-0000-0000-0000-000000000000@tokens.fly.io", until: cloud.now + ms };
+}
+
+/** What is wrong with the cloud as a whole, or with anything in it for a time, is over. */
+export function heal(cloud: Cloud, hostsEnd: "back" | "lost"): void {
+  cloud.listLagMs = 0;
+  cloud.listsEmpty = false;
+  cloud.isOut = false;
+  cloud.fullRegions.clear();
+  cloud.quotaRegions.clear();
+  for (const hosts of cloud.hosts.values()) {
+    for (const host of hosts) {
+      host.full = false;
+      if (host.status !== "unreachable") continue;
+      if (hostsEnd === "back") hostBack(cloud, host);
+      else hostLost(cloud, host);
+    }
+  }
+  for (const machine of cloud.allMachines()) {
+    machine.controller = { kind: "normal" };
+    if (machine.stuck !== "no") unwedge(cloud, machine);
+  }
+}
+
+/** The machine of the simulated instance that was made last and is not destroyed. */
+export function currentMachine(cloud: Cloud): Machine | null {
+  return newest(cloud, (app) =>
+    [...app.machines.values()].filter(({ ours, state }) => ours && state !== "destroyed"),
+  );
+}
+
+export function currentVolume(cloud: Cloud): Volume | null {
+  return newest(cloud, (app) => [...app.volumes.values()].filter((volume) => volume.ours && !isGone(volume)));
+}
+
+function newest<T extends { createdAt: number }>(cloud: Cloud, of: (app: App) => T[]): T | null {
+  return [...cloud.apps.values()].flatMap(of).toSorted((a, b) => b.createdAt - a.createdAt)[0] ?? null;
+}

@@ -1,0 +1,96 @@
+import type { InstanceEvent } from "../../../src/instance/events.ts";
+import type { InstanceState } from "../../../src/instance/state.ts";
+import type { Cloud } from "../cloud/cloud.ts";
+import { type App, isGone, type Machine, type Volume } from "../cloud/model.ts";
+
+/** Why the instance is not what its user wants, or not what its record says; null when all is well. */
+export function describeUnrest(cloud: Cloud, record: InstanceState | null): string | null {
+  const machines = ours<Machine>(cloud, (app) => app.machines.values()).filter(
+    ({ state }) => state !== "destroyed",
+  );
+  const volumes = ours<Volume>(cloud, (app) => app.volumes.values()).filter((volume) => !isGone(volume));
+  if (record === null) {
+    const left = [...machines, ...volumes].map(({ id }) => id);
+    return left.length === 0 ? null : `nobody knows of ${left.join(", ")}`;
+  }
+  return (
+    describeUntracked(record, machines, volumes) ??
+    describeRecord(record) ??
+    describeIntent(cloud, record, machines[0] ?? null, volumes[0] ?? null)
+  );
+}
+
+function ours<T extends { ours: boolean }>(cloud: Cloud, of: (app: App) => Iterable<T>): T[] {
+  return [...cloud.apps.values()].flatMap((app) => [...of(app)]).filter((one) => one.ours);
+}
+
+function describeUntracked(record: InstanceState, machines: Machine[], volumes: Volume[]): string | null {
+  const known = new Set([
+    record.machine?.id,
+    record.volume?.id,
+    record.candidate?.id,
+    ...(record.leftovers ?? []).map(({ id }) => id),
+  ]);
+  const unknown = [...machines, ...volumes].filter(({ id }) => !known.has(id));
+  return unknown.length === 0 ? null : `the record does not know ${unknown.map(({ id }) => id).join(", ")}`;
+}
+
+function describeRecord(record: InstanceState): string | null {
+  if (record.lastError !== null)
+    return `a problem stands: ${record.lastError.code}: ${record.lastError.message}`;
+  if (record.creating !== null) return `a create of a ${record.creating.kind} is open`;
+  if (record.candidate) return "a candidate is left";
+  if (record.recovery) return "the recovery is not over";
+  return null;
+}
+
+function describeIntent(
+  cloud: Cloud,
+  record: InstanceState,
+  machine: Machine | null,
+  volume: Volume | null,
+): string | null {
+  const { intent, status } = record;
+  switch (intent) {
+    case "destroyed":
+      return "it is not destroyed";
+    case "stopped":
+      if (status !== "stopped" && status !== "provisioned") return `the status is ${status}`;
+      if (machine !== null && machine.state !== "stopped" && machine.state !== "failed") {
+        return `the machine is ${machine.state}, and it is to be stopped`;
+      }
+      return record.volume?.id === volume?.id ? null : "the record has another volume than the cloud";
+    case "running":
+      if (status !== "running") return `the status is ${status}`;
+      if (machine === null) return "there is no machine";
+      if (machine.state !== "started" || cloud.now < machine.readyAt)
+        return `the machine is ${machine.state}`;
+      if (record.machine?.id !== machine.id) return "the record has another machine than the cloud";
+      if (machine.volume === null || machine.volume.id !== record.volume?.id)
+        return "the machine has another volume";
+      if (machine.config.metadata?.["kiloclaw_generation"] !== String(record.generation)) {
+        return "the machine runs an older configuration";
+      }
+      return null;
+    default:
+      return intent satisfies never;
+  }
+}
+
+/** What was written and is not there any more; null where nothing is missing, or where the user was told. */
+export function describeLoss(
+  cloud: Cloud,
+  record: InstanceState | null,
+  events: readonly InstanceEvent[],
+): string | null {
+  if (record === null || cloud.newest === null) return null;
+  const volume = ours<Volume>(cloud, (app) => app.volumes.values()).find(
+    ({ id }) => id === record.volume?.id,
+  );
+  const kept = volume?.writing?.depth ?? 0;
+  if (kept === cloud.writings) return null;
+  if (!cloud.dataHit)
+    return `the volume has ${kept} of ${cloud.writings} writings, and nothing had destroyed any`;
+  const isTold = events.some(({ what }) => what === "data_loss");
+  return isTold ? null : `the volume has ${kept} of ${cloud.writings} writings, and nobody was told`;
+}

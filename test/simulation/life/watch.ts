@@ -1,0 +1,161 @@
+import { type InstanceState, readState } from "../../../src/instance/state.ts";
+import type { Answer } from "../cloud/answers.ts";
+import type { Action, Call } from "../cloud/client.ts";
+import type { Cloud } from "../cloud/cloud.ts";
+import { contains, isGone, type Machine, type Volume } from "../cloud/model.ts";
+
+/** Of all calls within one minute of virtual time; a life that works makes a fraction of them. */
+const CALLS_PER_MINUTE_MAX = 150;
+/** The idle alarm, its tenth of jitter, and some. */
+const ALARM_AHEAD_MS_MAX = 40 * 60_000;
+const VIOLATIONS_MAX = 5;
+
+/** What a call of the client may do: look, make, bring up, or take away. */
+const EFFECTS: Record<Action, "look" | "make" | "bring_up" | "place" | "take" | "wait"> = {
+  getMachine: "look",
+  findMachines: "look",
+  waitForMachine: "wait",
+  getVolume: "look",
+  findVolumes: "look",
+  listSnapshots: "look",
+  getApp: "look",
+  listAddresses: "look",
+  createMachine: "bring_up",
+  updateMachine: "bring_up",
+  startMachine: "bring_up",
+  stopMachine: "take",
+  destroyMachine: "take",
+  deleteVolume: "take",
+  deleteApp: "take",
+  createVolume: "make",
+  createApp: "make",
+  assignAddress: "make",
+  setSecret: "make",
+};
+
+/** The safety of one life: what must hold after every call, every effect and every write. */
+export class Watch {
+  readonly violations: string[] = [];
+  readonly #cloud: Cloud;
+  readonly #sentAt: number[] = [];
+  #volumesBefore: Volume[] = [];
+
+  constructor(cloud: Cloud) {
+    this.#cloud = cloud;
+  }
+
+  violate(what: string): void {
+    if (this.violations.length < VIOLATIONS_MAX && !this.violations.includes(what))
+      this.violations.push(what);
+  }
+
+  /** A call leaves the object, whose durable record is this. */
+  sent(call: Call<unknown>, record: InstanceState | null): void {
+    const { action } = call;
+    const now = this.#cloud.now;
+    this.#sentAt.push(now);
+    const early = this.#sentAt[this.#sentAt.length - 1 - CALLS_PER_MINUTE_MAX];
+    if (early !== undefined && now - early < 60_000) this.violate("hot loop: too many calls within a minute");
+    if (record === null) {
+      this.violate(`${action} was sent though there is no record`);
+      return;
+    }
+    const effect = EFFECTS[action];
+    if (effect === "bring_up" && record.intent !== "running") {
+      this.violate(`${action} was sent while the intent was ${record.intent}`);
+    }
+    if (effect === "make" && record.intent === "destroyed") {
+      this.violate(`${action} was sent while the instance was to be destroyed`);
+    }
+    if (effect === "look" || effect === "wait" || call.subject === null) return;
+    if (!this.#isOurs(call))
+      this.violate(`${action} was sent for ${call.subject}, which is another tenant's`);
+    if (action === "deleteApp" && record.intent !== "destroyed")
+      this.violate("deleteApp was sent for an instance that is kept");
+  }
+
+  /** The cloud is about to do what it was asked. */
+  before(call: Call<unknown>): void {
+    if (call.action === "deleteVolume") this.#volumesBefore = this.#ourVolumes();
+  }
+
+  /** The cloud has done it. */
+  took(call: Call<unknown>, answer: Answer<unknown>, record: InstanceState | null): void {
+    if (call.action === "deleteVolume" && answer.ok && record !== null && record.intent !== "destroyed") {
+      const deleted = this.#volumesBefore.find(({ id }) => id === call.subject);
+      if (deleted !== undefined) this.#isNoLoss(deleted);
+    }
+    this.changed();
+  }
+
+  /** Something in the cloud is different. */
+  changed(): void {
+    let alive = 0;
+    let up = 0;
+    for (const machine of this.ourMachines()) {
+      if (machine.state === "destroyed" || machine.state === "destroying") continue;
+      alive += 1;
+      if (machine.state === "started" && machine.host.status === "ok") up += 1;
+    }
+    if (alive > 1) this.violate("two machines of the tenant exist");
+    if (up > 1) this.violate("two machines of the tenant run");
+  }
+
+  /** The record and the alarm are durable as they are. */
+  written(
+    record: InstanceState | null,
+    alarm: number | null,
+    isAlarmRunning: boolean,
+    before: InstanceState | null,
+  ): void {
+    if (record === null) {
+      if (before !== null) this.#erased(before);
+      return;
+    }
+    if (alarm === null && !isAlarmRunning) this.violate("a record stands without an alarm");
+    if (alarm !== null && alarm > this.#cloud.now + ALARM_AHEAD_MS_MAX)
+      this.violate("the alarm is too far away");
+    if (before?.intent === "destroyed" && record.intent !== "destroyed")
+      this.violate("a destroyed instance came back");
+  }
+
+  /** The record is one that the next incarnation can read. */
+  readable(record: InstanceState): void {
+    const read = readState(JSON.parse(JSON.stringify(record)));
+    if (read.kind === "unreadable") this.violate(`the record can't be read again: ${read.issues}`);
+  }
+
+  *ourMachines(): Generator<Machine> {
+    for (const app of this.#cloud.apps.values()) {
+      for (const machine of app.machines.values()) if (machine.ours) yield machine;
+    }
+  }
+
+  #ourVolumes(): Volume[] {
+    return this.#cloud.keptVolumes().filter(({ ours }) => ours);
+  }
+
+  #erased(before: InstanceState): void {
+    if (before.intent !== "destroyed") this.violate("the record of an instance that is kept was erased");
+    for (const machine of this.ourMachines()) {
+      if (machine.state !== "destroyed") this.violate("the record was erased before the machine was gone");
+    }
+    for (const volume of this.#ourVolumes())
+      this.violate(`the record was erased before the volume ${volume.id} was gone`);
+  }
+
+  #isNoLoss(deleted: Volume): void {
+    const isElsewhere = this.#ourVolumes().some((other) => contains(other.writing, deleted.writing));
+    if (deleted.writing !== null && !isElsewhere && deleted.host.status === "ok" && !deleted.wasAway) {
+      this.violate(`the volume ${deleted.id} was deleted with the only copy of what was written to it`);
+    }
+  }
+
+  #isOurs({ action, app, subject }: Call<unknown>): boolean {
+    const known = this.#cloud.apps.get(app);
+    if (known === undefined || subject === null) return true;
+    if (action === "deleteApp") return !this.#cloud.strangersApps.has(app);
+    if (action === "deleteVolume") return known.volumes.get(subject)?.ours ?? true;
+    return known.machines.get(subject)?.ours ?? true;
+  }
+}
