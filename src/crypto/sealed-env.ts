@@ -72,8 +72,16 @@ export async function openEnv(sealed: string, envKey: string, sandboxId: string)
     // WebCrypto says no more than that the tag is not the right one.
     return { kind: "not_authentic" };
   }
-  const parsed = envSchema.safeParse(JSON.parse(new TextDecoder().decode(plain)));
-  return parsed.success ? { kind: "opened", env: parsed.data } : { kind: "unreadable" };
+  const env = readVariables(new TextDecoder().decode(plain));
+  return env === null ? { kind: "unreadable" } : { kind: "opened", env };
+}
+
+function readVariables(text: string): Record<string, string> | null {
+  try {
+    return envSchema.parse(JSON.parse(text));
+  } catch {
+    return null;
+  }
 }
 
 function gcm(iv: Uint8Array<ArrayBuffer>, sandboxId: string) {

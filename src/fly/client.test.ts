@@ -129,6 +129,58 @@ describe("against Fly", () => {
     expect(JSON.stringify(calls)).not.toContain(TOKEN);
   });
 
+  it("makes an app with an address and a secret, tells that its name is taken, and deletes it", async () => {
+    const name = "fly-client-own-app";
+    expect(kindOf(await fly.getApp(name))).toBe("app_missing");
+    must(await fly.createApp({ name, org_slug: "personal", network: name }));
+    try {
+      expect(must(await fly.getApp(name))).toMatchObject({ name, organization: { slug: "personal" } });
+      expect(kindOf(await fly.createApp({ name, org_slug: "personal", network: name }))).toBe(
+        "app_name_taken",
+      );
+
+      expect(must(await fly.listAddresses(name))).toEqual([]);
+      must(await fly.assignAddress(name, "shared_v4"));
+      must(await fly.assignAddress(name, "v6"));
+      const addresses = must(await fly.listAddresses(name));
+      expect(addresses.map(({ ip, shared }) => [ip.includes(":"), shared === true])).toEqual([
+        [false, true],
+        [true, false],
+      ]);
+
+      const first = must(await fly.setSecret(name, "KILOCLAW_ENV_KEY", "first-value"));
+      const second = must(await fly.setSecret(name, "KILOCLAW_ENV_KEY", "second-value"));
+      expect(second.version).toBeGreaterThan(first.version);
+    } finally {
+      must(await fly.deleteApp(name));
+    }
+    expect(JSON.stringify(calls)).not.toMatch(/(?:first|second)-value/);
+  });
+
+  it("makes a volume with the data of another one, and knows no snapshots of one that never was", async () => {
+    await withMachine("fly-client-fork", async ({ volume }) => {
+      const fork = must(
+        await fly.createVolume(APP, {
+          name: "kc_client_fork",
+          region: "fra",
+          size_gb: 1,
+          source_volume_id: volume,
+          compute: guest,
+        }),
+      );
+      expect(fork.region).toBe("fra");
+      expect(fork.id).not.toBe(volume);
+      expect(must(await fly.findVolumes(APP, "kc_client_fork")).map(({ id }) => id)).toEqual([fork.id]);
+      expect(Array.isArray(must(await fly.listSnapshots(APP, volume)))).toBe(true);
+      must(await fly.deleteVolume(APP, fork.id));
+    });
+    expect(kindOf(await fly.listSnapshots(APP, "vol_none"))).toBe("not_found");
+  });
+
+  it.each(["", ".", ".."])("refuses to build a path with %j in it", (id) => {
+    expect(() => fly.destroyMachine(APP, id)).toThrow(RangeError);
+  });
+
   it("sends ids as one part of the path, whatever is in them", async () => {
     await fly.getMachine("a/b", "../../other?x=1");
     expect(calls[0]?.path).toBe("/v1/apps/a%2Fb/machines/..%2F..%2Fother%3Fx%3D1");

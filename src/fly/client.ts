@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { createCaller, type FlyClientOptions, type FlyRequest, type FlyResult } from "./caller.ts";
-import type { FlyError, FlyErrorKind } from "./errors.ts";
+import { asAnswerTo, type MeaningfulCall } from "./meaning.ts";
 import { RATES } from "./rate-limit.ts";
 import {
   type FlyAddress,
@@ -109,10 +109,7 @@ export function createFlyClient(options: FlyClientOptions): FlyClient {
     createMachine: async (app, body) => {
       const request = sending(body, onApp("create_machine", app, "/machines"), envOf(body));
       const result = await call({ ...request, timeoutMs: PLACE_TIMEOUT_MS }, flyMachineSchema);
-      return retold(
-        result,
-        ({ kind }) => kind === "app_name_taken" && { kind: "name_taken", machineId: null },
-      );
+      return meant("createMachine", result);
     },
     updateMachine: (app, id, body) => {
       const request = sending(body, onMachine("update", app, id, ""), envOf(body));
@@ -134,7 +131,8 @@ export function createFlyClient(options: FlyClientOptions): FlyClient {
       const timeoutMs = timeoutS * 1_000 + WAIT_GRACE_MS;
       return done({ ...onMachine("wait", app, id, `/wait?${query.toString()}`), timeoutMs, signal });
     },
-    getVolume: async (app, id) => ofVolume(await call(onVolume("get", app, id, ""), flyVolumeSchema)),
+    getVolume: async (app, id) =>
+      meant("getVolume", await call(onVolume("get", app, id, ""), flyVolumeSchema)),
     findVolumes: async (app, name) => {
       const all = await call(onApp("list_volumes", app, "/volumes"), flyVolumesSchema);
       if (!all.ok) return all;
@@ -145,18 +143,20 @@ export function createFlyClient(options: FlyClientOptions): FlyClient {
       return call({ ...request, timeoutMs: PLACE_TIMEOUT_MS }, flyVolumeSchema);
     },
     deleteVolume: async (app, id) =>
-      ofVolume(await done({ ...onVolume("delete", app, id, ""), method: "DELETE" })),
+      meant("deleteVolume", await done({ ...onVolume("delete", app, id, ""), method: "DELETE" })),
     listSnapshots: async (app, id) =>
-      ofVolume(await call(onVolume("list_snapshots", app, id, "/snapshots"), flySnapshotsSchema)),
+      meant(
+        "listSnapshots",
+        await call(onVolume("list_snapshots", app, id, "/snapshots"), flySnapshotsSchema),
+      ),
     getApp: async (app) => {
       const result = await call(onApp("get_app", app, ""), flyAppSchema);
-      // A token that is not valid answers 401; 403 is for the app of another organization (fly-machines-api.md §1.2).
-      return retold(result, ({ status }) => status === 403 && { kind: "app_name_taken" });
+      return meant("getApp", result);
     },
     createApp: async (body) => {
       const request = { ...onApp("create_app", body.name, ""), path: "/v1/apps" };
       const result = await done(sending(body, request));
-      return retold(result, ({ status }) => status === 409 && { kind: "app_name_taken" });
+      return meant("createApp", result);
     },
     deleteApp: (app) => {
       const request = onApp("delete_app", app, "?force=true");
@@ -169,15 +169,10 @@ export function createFlyClient(options: FlyClientOptions): FlyClient {
     },
     assignAddress: async (app, type) => {
       const result = await done(sending({ type }, onApp("assign_address", app, "/ip_assignments")));
-      // The text of "already there" varies, and so does its status (fly-machines-api.md §2.6).
-      return retold(
-        result,
-        ({ status, message }) =>
-          (status === 409 || (status === 422 && /already/i.test(message))) && { kind: "conflict" },
-      );
+      return meant("assignAddress", result);
     },
     setSecret: (app, name, value) => {
-      const request = onApp("set_secret", app, `/secrets/${encodeURIComponent(name)}`);
+      const request = onApp("set_secret", app, `/secrets/${segment(name)}`);
       return call(sending({ value }, request, [value]), flySecretSchema);
     },
   };
@@ -185,19 +180,28 @@ export function createFlyClient(options: FlyClientOptions): FlyClient {
 
 /** A read of something in an app, from which the other requests are made. */
 function onApp(action: string, app: string, rest: string): FlyRequest {
-  const path = `/v1/apps/${encodeURIComponent(app)}${rest}`;
+  const path = `/v1/apps/${segment(app)}${rest}`;
   const rate = { action, of: app, limit: RATES.action };
   return { method: "GET", path, app, rate, timeoutMs: CALL_TIMEOUT_MS };
 }
 
 function onMachine(action: string, app: string, id: string, rest: string): FlyRequest {
-  const request = onApp(`${action}_machine`, app, `/machines/${encodeURIComponent(id)}${rest}`);
+  const request = onApp(`${action}_machine`, app, `/machines/${segment(id)}${rest}`);
   return { ...request, rate: { ...request.rate, of: id } };
 }
 
 function onVolume(action: string, app: string, id: string, rest: string): FlyRequest {
-  const request = onApp(`${action}_volume`, app, `/volumes/${encodeURIComponent(id)}${rest}`);
+  const request = onApp(`${action}_volume`, app, `/volumes/${segment(id)}${rest}`);
   return { ...request, rate: { ...request.rate, of: id } };
+}
+
+/**
+ * One part of a path. A name that a URL would resolve away can't come from Fly or from us; with it, the delete of a machine would
+ * be one of its app.
+ */
+function segment(name: string): string {
+  if (/^\.{0,2}$/.test(name)) throw new RangeError(`"${name}" is no name`);
+  return encodeURIComponent(name);
 }
 
 function sending(body: unknown, request: FlyRequest, secrets: string[] = []): FlyRequest {
@@ -208,20 +212,6 @@ function envOf({ config }: MachineRequest): string[] {
   return Object.values(config.env);
 }
 
-/** The same words that tell a create that its volume is missing, tell a call about the volume that there is none. */
-function ofVolume<T>(result: FlyResult<T>): FlyResult<T> {
-  return retold(result, ({ kind }) => kind === "volume_missing" && { kind: "not_found" });
+function meant<T>(call: MeaningfulCall, result: FlyResult<T>): FlyResult<T> {
+  return result.ok ? result : { ok: false, error: asAnswerTo(call, result.error) };
 }
-
-/** What an error means to just this call, where that is not what it means elsewhere. */
-function retold<T>(result: FlyResult<T>, meaning: (error: FlyError) => Meaning | false): FlyResult<T> {
-  if (result.ok) return result;
-  const kind = meaning(result.error);
-  if (kind === false) return result;
-  const { message, status, requestId } = result.error;
-  return { ok: false, error: { message, status, requestId, ...kind } };
-}
-
-type Meaning =
-  | { kind: Extract<FlyErrorKind, "not_found" | "app_name_taken" | "conflict"> }
-  | { kind: "name_taken"; machineId: null };

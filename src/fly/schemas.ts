@@ -29,12 +29,15 @@ const machineConfigSchema = z.object({
   mounts: z.array(z.object({ volume: z.string().optional(), path: z.string().optional() })).nullish(),
 });
 
+/** Ids become parts of paths. */
+const idSchema = z.string().regex(/^[\w-]{1,128}$/);
+
 /** Go encodes a list that was never filled as null. */
 const listOf = <T>(schema: z.ZodType<T>): z.ZodType<T[]> => z.array(schema).or(z.null().transform(() => []));
 
 /** A machine as Fly answers it (docs: machines/api/machines-resource); `config` is missing when its host is. */
 export const flyMachineSchema = z.object({
-  id: z.string(),
+  id: idSchema,
   name: z.string().optional(),
   state: z.string(),
   region: z.string().optional(),
@@ -50,7 +53,7 @@ export const flyMachinesSchema = listOf(flyMachineSchema);
 
 /** A volume as Fly answers it (docs: machines/api/volumes-resource); any field but the id may be missing. */
 export const flyVolumeSchema = z.object({
-  id: z.string(),
+  id: idSchema,
   name: z.string().optional(),
   state: z.string().optional(),
   region: z.string().optional(),
@@ -66,7 +69,7 @@ export const flyVolumesSchema = listOf(flyVolumeSchema);
 
 /** A snapshot of a volume (docs: machines/api/volumes-resource); it can be restored once its status is `created`. */
 const flySnapshotSchema = z.object({
-  id: z.string(),
+  id: idSchema,
   status: z.string().optional(),
   created_at: z.string().optional(),
 });
