@@ -21,6 +21,8 @@ export type RateLimiter = {
 
 /** What a call may be delayed by. More callers than can be served in this time are refused, and so never queue up. */
 const DELAY_MS_MAX = 2_000;
+/** Calls arrive less evenly than they are sent, and Fly counts them as they arrive. */
+const INTERVAL_MARGIN_MS = 25;
 /** A bucket that was dropped is a full one: nothing but Fly's own limit is lost. */
 const BUCKETS_MAX = 4_096;
 
@@ -33,7 +35,7 @@ export function createRateLimiter(now: () => number): RateLimiter {
   return {
     ask(key, { perSecond, burst }) {
       const nowMs = now();
-      const intervalMs = 1_000 / perSecond;
+      const intervalMs = 1_000 / perSecond + INTERVAL_MARGIN_MS;
       const full = Math.max(fullAt.get(key) ?? nowMs, nowMs);
       const waitMs = Math.ceil(Math.max(0, full - nowMs - (burst - 1) * intervalMs));
       if (waitMs > DELAY_MS_MAX) return { kind: "refused", retryAfterMs: waitMs };

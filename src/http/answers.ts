@@ -21,6 +21,7 @@ export function operationAnswer(result: OperationResult, now: number): Response 
     case "destroying":
     case "misconfigured":
     case "state_unreadable":
+    case "registry_unreachable":
       return refusalAnswer(result);
     default:
       return result satisfies never;
@@ -41,6 +42,11 @@ export function refusalAnswer(refusal: Refusal): Response {
     case "state_unreadable":
       return problem("state_unreadable", {
         detail: "The instance's record can't be read. Nothing was changed; an operator has to look at it.",
+      });
+    case "registry_unreachable":
+      return problem("upstream_failed", {
+        detail: "The registry can't be asked whether this user has an instance. Nothing was changed.",
+        retryAfterS: 10,
       });
     default:
       return refusal satisfies never;

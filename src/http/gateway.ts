@@ -18,7 +18,8 @@ export async function gatewayRoute(c: Context<AppEnv>): Promise<Response> {
   if (refused !== null) return refused;
   const clean = wantsHtml(request) ? withoutSteering(new URL(request.url)) : null;
   if (clean !== null) return new Response(null, { status: 303, headers: { location: clean } });
-  const proxied = await proxyRequest(request, instanceOf(c.env, c.get("userId")), c.get("config"));
+  const userId = c.get("userId");
+  const proxied = await proxyRequest(request, userId, instanceOf(c.env, userId), c.get("config"));
   switch (proxied.kind) {
     case "answered":
       return proxied.response;

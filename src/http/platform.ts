@@ -1,12 +1,18 @@
 import { Hono } from "hono";
 import { secretsEqual } from "../auth/secrets.ts";
-import { eventsQuerySchema, provisionRequestSchema, userQuerySchema, userRequestSchema } from "./requests.ts";
+import {
+  destroyRequestSchema,
+  eventsQuerySchema,
+  provisionRequestSchema,
+  userQuerySchema,
+  userRequestSchema,
+} from "./requests.ts";
 import { operationAnswer, refusalAnswer } from "./answers.ts";
 import { parseJsonBody, parseQuery } from "./body.ts";
 import { type AppEnv, instanceOf, requireConfig } from "./context.ts";
 import { onlyMethods, problem } from "./problem.ts";
 
-const OPERATIONS = ["start", "stop", "restart", "destroy", "repair"] as const;
+const OPERATIONS = ["start", "stop", "restart", "repair"] as const;
 const INTERNAL_KEY_HEADER = "x-internal-api-key";
 
 /** `/api/platform/*`: for the Next.js app and operators, behind the internal key. */
@@ -36,9 +42,17 @@ for (const operation of OPERATIONS) {
   platformRoutes.post(`/${operation}`, async (c) => {
     const body = await parseJsonBody(c.req.raw, userRequestSchema);
     if (body.kind === "refused") return body.response;
-    return operationAnswer(await instanceOf(c.env, body.value.userId)[operation](), Date.now());
+    const { userId } = body.value;
+    return operationAnswer(await instanceOf(c.env, userId)[operation](userId), Date.now());
   });
 }
+
+platformRoutes.post("/destroy", async (c) => {
+  const body = await parseJsonBody(c.req.raw, destroyRequestSchema);
+  if (body.kind === "refused") return body.response;
+  const { userId, force } = body.value;
+  return operationAnswer(await instanceOf(c.env, userId).destroy(userId, { force }), Date.now());
+});
 
 platformRoutes.get("/status", async (c) => {
   const query = parseQuery(c.req.raw, userQuerySchema);
@@ -54,7 +68,7 @@ platformRoutes.get("/events", async (c) => {
   return result.kind === "events" ? Response.json({ events: result.events }) : refusalAnswer(result);
 });
 
-for (const path of ["/provision", ...OPERATIONS.map((operation) => `/${operation}` as const)]) {
+for (const path of ["/provision", "/destroy", ...OPERATIONS.map((operation) => `/${operation}` as const)]) {
   platformRoutes.all(path, onlyMethods("POST"));
 }
 for (const path of ["/status", "/events"]) platformRoutes.all(path, onlyMethods("GET"));

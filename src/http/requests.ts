@@ -33,6 +33,11 @@ const secretText = z
 const channelToken = secretText.max(1_024).nullable().exactOptional();
 
 export const userRequestSchema = z.strictObject({ userId: userIdSchema });
+/** `force` ends a destroy that is under way, though Fly may keep something of the instance. */
+export const destroyRequestSchema = z.strictObject({
+  userId: userIdSchema,
+  force: z.boolean().default(false),
+});
 export const userQuerySchema = z.object({ userId: userIdSchema });
 export const eventsQuerySchema = z.object({
   userId: userIdSchema,

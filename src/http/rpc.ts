@@ -34,8 +34,14 @@ export class KiloClawPlatform extends WorkerEntrypoint<Env> {
     return this.#operate(userId, "restart");
   }
 
-  async destroy(userId: string): Promise<OperationResult | InvalidRequest> {
-    return this.#operate(userId, "destroy");
+  /** `force` ends a destroy that is under way though Fly may keep something of the instance. */
+  async destroy(
+    userId: string,
+    { force }: { force: boolean } = { force: false },
+  ): Promise<OperationResult | InvalidRequest> {
+    const parsed = userIdSchema.safeParse(userId);
+    if (!parsed.success) return invalid(parsed.error);
+    return instanceOf(this.env, parsed.data).destroy(parsed.data, { force });
   }
 
   async repair(userId: string): Promise<OperationResult | InvalidRequest> {
@@ -58,10 +64,11 @@ export class KiloClawPlatform extends WorkerEntrypoint<Env> {
 
   async #operate(
     userId: string,
-    operation: "start" | "stop" | "restart" | "destroy" | "repair",
+    operation: "start" | "stop" | "restart" | "repair",
   ): Promise<OperationResult | InvalidRequest> {
     const parsed = userIdSchema.safeParse(userId);
-    return parsed.success ? instanceOf(this.env, parsed.data)[operation]() : invalid(parsed.error);
+    if (!parsed.success) return invalid(parsed.error);
+    return instanceOf(this.env, parsed.data)[operation](parsed.data);
   }
 }
 

@@ -37,7 +37,7 @@ userRoutes.get("/events", async (c) => {
 
 for (const operation of ["start", "stop"] as const) {
   userRoutes.post(`/${operation}`, refuseForeignPages, async (c) =>
-    operationAnswer(await instanceOf(c.env, c.get("userId"))[operation](), Date.now()),
+    operationAnswer(await instanceOf(c.env, c.get("userId"))[operation](c.get("userId")), Date.now()),
   );
 }
 

@@ -1,4 +1,5 @@
-import type { ProblemCode, Status } from "./state.ts";
+import type { Unknown } from "./observation.ts";
+import type { Status } from "./state.ts";
 import type { Awaited, Decision, Problem, Step } from "./step.ts";
 
 /** How a wait looks again that nothing it can subscribe to will end. */
@@ -9,8 +10,8 @@ export function step(what: Step, reason: string, status: Status, problem: Proble
   return { kind: "step", step: what, reason, status, problem };
 }
 
-export function settled(status: Status, reason: string): Decision {
-  return { kind: "settled", status, reason, problem: null };
+export function settled(status: Status, reason: string, againAt: number | null = null): Decision {
+  return { kind: "settled", status, reason, problem: null, againAt };
 }
 
 export function wait(
@@ -24,11 +25,7 @@ export function wait(
 }
 
 /** Fly could not be asked: counted like a failed step, so that the pauses grow. */
-export function unknown(
-  { code, why }: { code: ProblemCode; why: string },
-  status: Status,
-  now: number,
-): Decision {
+export function unknown({ code, why }: Pick<Unknown, "code" | "why">, status: Status, now: number): Decision {
   const problem: Problem = { code, message: why };
   return { kind: "wait", on: "time", until: now, reason: `not known: ${why}`, status, problem, failed: true };
 }
@@ -45,7 +42,7 @@ export function down(mark: Extract<Step, { kind: "mark_down" }>, status: Status)
 export function wedged(flyState: string): Problem {
   return {
     code: "machine_wedged",
-    message: `Fly has kept the machine in "${flyState}" for over five minutes.`,
+    message: `Fly kept the machine in "${flyState}" for too long; it is made anew on its volume.`,
   };
 }
 
@@ -55,3 +52,8 @@ export function notOurs(id: string): Problem {
     message: `Machine ${id} has our name but not this tenant's metadata; it is left alone.`,
   };
 }
+
+export const HOST_AWAY: Problem = {
+  code: "host_unreachable",
+  message: "Fly can't reach the host of the machine.",
+};

@@ -2,8 +2,8 @@
 export type InstanceEvent = {
   /** Milliseconds since the epoch. */
   at: number;
-  kind: "operation" | "step" | "status" | "problem";
-  /** The operation, the step, the new status or the problem's code. */
+  kind: "operation" | "step" | "status" | "problem" | "warning";
+  /** The operation, the step, the new status, the problem's code, or what is warned of. */
   what: string;
   why: string;
   /** What came of a step; null for the others. */

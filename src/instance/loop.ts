@@ -1,3 +1,4 @@
+import type { AwaitableState } from "../fly/client.ts";
 import { decide } from "./decide.ts";
 import type { InstanceEvent } from "./events.ts";
 import type { Observation } from "./observation.ts";
@@ -6,6 +7,7 @@ import { applyDecision, applyOutcome, beginStep, noteSeen, type Outcome } from "
 import { perform, type PerformPorts } from "./perform.ts";
 import type { InstanceState, ProblemCode } from "./state.ts";
 import type { Decision } from "./step.ts";
+import { type Warning, warningOf } from "./warning.ts";
 
 export type StoragePort = {
   /** The current record; null when the instance does not exist (any more). */
@@ -22,10 +24,27 @@ export type ClockPort = {
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 };
 
-export type LoopPorts = ObservePorts & PerformPorts & { storage: StoragePort; clock: ClockPort };
+export type LoopPorts = ObservePorts &
+  PerformPorts & {
+    storage: StoragePort;
+    clock: ClockPort;
+    /** What an operator is to read at once, beside the event of the instance. */
+    warn: (warning: Warning, sandboxId: string) => void;
+    /** The rules, where a simulation plants others. */
+    rules?: Rules;
+  };
 
-/** How an effort ended: nothing left to do, or to be taken up again at an instant. */
-export type Verdict = { kind: "settled" } | { kind: "pending"; nextAt: number };
+/** The pure parts of a pass. */
+export type Rules = {
+  decide: typeof decide;
+  beginStep: typeof beginStep;
+  applyOutcome: typeof applyOutcome;
+};
+
+const RULES: Rules = { decide, beginStep, applyOutcome };
+
+/** How an effort ended: nothing left to do (or little, later), or to be taken up again at an instant. */
+export type Verdict = { kind: "settled"; againAt: number | null } | { kind: "pending"; nextAt: number };
 
 export type Reconciler = {
   /**
@@ -88,27 +107,29 @@ export function createReconciler(ports: LoopPorts): Reconciler {
   };
 }
 
+const GONE: Verdict = { kind: "settled", againAt: null };
+
 type Effort = { deadline: () => number; nudged: () => AbortSignal };
 
 async function runEffort(ports: LoopPorts, effort: Effort): Promise<Verdict> {
-  const { storage, clock } = ports;
+  const { storage, clock, rules = RULES } = ports;
   for (let turn = 0; turn < TURNS_MAX; turn += 1) {
     const before = storage.load();
-    if (before === null) return { kind: "settled" };
+    if (before === null) return GONE;
     const signal = effort.nudged();
-    const seen = await observe(before, ports);
+    const seen = await observe(before, ports, clock.now());
     const current = storage.load();
-    if (current === null) return { kind: "settled" };
+    if (current === null) return GONE;
     // What was seen for an older wish may not hold what the newer one needs to know.
     if (current.epoch !== before.epoch) continue;
     const state = noteSeen(current, seen, clock.now());
-    const decision = decide(state, seen, clock.now());
+    const decision = rules.decide(state, seen, clock.now());
     const told = tell(ports, current, state, decision);
     switch (decision.kind) {
       case "settled":
-        return { kind: "settled" };
+        return { kind: "settled", againAt: decision.againAt };
       case "step":
-        if (!(await act(ports, told, decision))) return { kind: "settled" };
+        if (!(await act(ports, told, decision))) return GONE;
         break;
       case "wait": {
         const now = clock.now();
@@ -134,6 +155,9 @@ function worthWaiting({ problem }: Extract<Decision, { kind: "wait" }>, waitMs: 
 const PASSING: ReadonlySet<ProblemCode> = new Set([
   "fly_unreachable",
   "fly_busy",
+  "machine_busy",
+  "volume_busy",
+  "name_taken",
   "no_capacity",
   "machine_gone",
   "machine_stopped",
@@ -166,10 +190,11 @@ async function act(
   state: InstanceState,
   decision: Extract<Decision, { kind: "step" }>,
 ): Promise<boolean> {
-  const { storage, clock } = ports;
+  const { storage, clock, rules = RULES } = ports;
   const { step } = decision;
   const startedAt = clock.now();
-  const begun = beginStep(state, step, startedAt);
+  const begun = rules.beginStep(state, step, startedAt);
+  warn(ports, state, warningOf(state, step), startedAt);
   storage.save(begun);
   const outcome = await perform(begun, step, ports);
   const now = clock.now();
@@ -183,7 +208,7 @@ async function act(
     outcome: describeOutcome(outcome),
     durationMs: now - startedAt,
   });
-  const next = applyOutcome(current, step, outcome, now);
+  const next = rules.applyOutcome(current, step, outcome, now);
   if (next === null) {
     await storage.erase();
     return false;
@@ -194,6 +219,12 @@ async function act(
   }
   storage.save(next);
   return true;
+}
+
+function warn(ports: LoopPorts, { sandboxId }: InstanceState, warning: Warning | null, at: number): void {
+  if (warning === null) return;
+  ports.storage.append({ at, kind: "warning", ...warning, outcome: null, durationMs: null });
+  ports.warn(warning, sandboxId);
 }
 
 /** Waits for what the decision names, for its deadline, or for a newer intent, whichever is first. */
@@ -229,7 +260,7 @@ async function pause(
         const answer = await fly.waitForMachine(
           state.appName,
           id,
-          AWAITED[state.intent],
+          awaitedState(state),
           instanceId,
           timeoutS,
           signal,
@@ -246,12 +277,24 @@ async function pause(
   if (waited < WAIT_MS_MIN) await clock.sleep(WAIT_MS_MIN - waited, signal);
 }
 
+/** Where the last step is to lead, or else the intent. */
+function awaitedState({ accepted, intent }: InstanceState): AwaitableState {
+  if (accepted?.kind === "destroy_machine") return "destroyed";
+  if (accepted?.kind === "stop_machine") return "stopped";
+  return AWAITED[intent];
+}
+
 const AWAITED = { running: "started", stopped: "stopped", destroyed: "destroyed" } as const;
 
 function describeOutcome(outcome: Outcome): string {
   switch (outcome.kind) {
     case "done":
-      return "done";
+    case "recovered":
+      return outcome.kind;
+    case "secret_set":
+      return `secrets version ${outcome.version}`;
+    case "app_taken":
+      return "the name is taken";
     case "volume_created":
     case "machine_created":
       return `${outcome.kind} ${outcome.id}`;

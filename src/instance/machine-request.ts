@@ -1,7 +1,7 @@
 import type { MachineTokens } from "../auth/machine-tokens.ts";
 import type { MachineRequest } from "../fly/schemas.ts";
 import { METADATA_GENERATION, METADATA_SANDBOX, METADATA_USER, VOLUME_PATH } from "./names.ts";
-import type { InstanceState, MachineSize } from "./state.ts";
+import type { InstanceState, MachineSize, Settings } from "./state.ts";
 
 /** What the environment of the Worker says about every machine. */
 export type MachineDefaults = { image: string; allowedOrigins: string[] };
@@ -17,20 +17,43 @@ export const VOLUME_SIZE_GB = 10;
 /** OpenClaw takes 1.2 GB after its first chat and a CLI beside it 0.7 GB (openclaw-gateway.md §1.3). */
 export const DEFAULT_MACHINE_SIZE: MachineSize = { cpuKind: "shared", cpus: 2, memoryMb: 3_072 };
 
+/** Where a tenant's own app has the key to its machine's environment, as an app secret. */
+export const ENV_KEY_SECRET = "KILOCLAW_ENV_KEY";
+const SANDBOX_ID = "KILOCLAW_SANDBOX_ID";
+
+/** Closes an environment so that only the holder of the tenant's key reads it, and opens it again. */
+export type EnvSeal = {
+  /** What Fly is given in the place of `env`. */
+  seal(env: Record<string, string>, envKey: string, sandboxId: string): Promise<Record<string, string>>;
+  /** What was sealed, or `env` itself where it is not sealed; null where it can't be opened. */
+  open(
+    env: Record<string, string>,
+    envKey: string,
+    sandboxId: string,
+  ): Promise<Record<string, string> | null>;
+};
+
 /**
  * The whole configuration of the instance's machine. Always built whole, since an update replaces everything
- * (docs: machines/api/machines-resource#update-a-machine).
+ * (docs: machines/api/machines-resource#update-a-machine). In an app of the tenant's own, Fly gets the environment sealed, and
+ * the key to it as a secret of the app, which the machine waits for.
  */
-export function machineRequest(
+export async function machineRequest(
   state: InstanceState,
   volumeId: string,
   tokens: MachineTokens,
   defaults: MachineDefaults,
-): MachineRequest {
+  { seal }: EnvSeal,
+): Promise<MachineRequest> {
+  const { ownApp, sandboxId } = state;
+  const plain = machineEnv(state, tokens, defaults);
+  const env = ownApp === null ? plain : await seal(plain, tokens.envKey, sandboxId);
+  const secretsVersion = ownApp?.secretsVersion ?? null;
   return {
+    ...(secretsVersion === null ? {} : { min_secrets_version: secretsVersion }),
     config: {
       image: defaults.image,
-      env: machineEnv(state, tokens, defaults),
+      env,
       guest: guestOf(state.machineSize),
       mounts: [{ volume: volumeId, path: VOLUME_PATH }],
       services: [
@@ -57,6 +80,52 @@ export function guestOf(size: MachineSize): MachineRequest["config"]["guest"] {
   return { cpu_kind: size.cpuKind, cpus: size.cpus, memory_mb: size.memoryMb };
 }
 
+/** The settings that a machine's environment was made from; null where it can't be read. */
+export async function settingsFrom(
+  env: Record<string, string>,
+  { envKey }: MachineTokens,
+  sandboxId: string,
+  { open }: EnvSeal,
+): Promise<Settings | null> {
+  const plain = await open(env, envKey, sandboxId);
+  if (plain === null) return null;
+  const { envVars, taken } = Object.entries(plain).reduce<{
+    envVars: Record<string, string>;
+    taken: Record<string, string>;
+  }>(
+    (parts, [name, value]) => {
+      if (!OUR_NAMES.has(name)) parts.envVars[name] = value;
+      else parts.taken[name] = value;
+      return parts;
+    },
+    { envVars: {}, taken: {} },
+  );
+  return {
+    envVars,
+    kilocodeApiKey: taken["KILOCODE_API_KEY"] ?? null,
+    kilocodeDefaultModel: taken["KILOCODE_DEFAULT_MODEL"] ?? null,
+    channels: {
+      telegramBotToken: taken["TELEGRAM_BOT_TOKEN"] ?? null,
+      discordBotToken: taken["DISCORD_BOT_TOKEN"] ?? null,
+      slackBotToken: taken["SLACK_BOT_TOKEN"] ?? null,
+      slackAppToken: taken["SLACK_APP_TOKEN"] ?? null,
+    },
+  };
+}
+
+const OUR_NAMES: ReadonlySet<string> = new Set([
+  "KILOCODE_API_KEY",
+  "KILOCODE_DEFAULT_MODEL",
+  "TELEGRAM_BOT_TOKEN",
+  "DISCORD_BOT_TOKEN",
+  "SLACK_BOT_TOKEN",
+  "SLACK_APP_TOKEN",
+  SANDBOX_ID,
+  "KILOCLAW_GATEWAY_TOKEN",
+  "KILOCLAW_PROXY_TOKEN",
+  "OPENCLAW_ALLOWED_ORIGINS",
+]);
+
 /** The user's own variables first, so that none of ours can be replaced by one of theirs. */
 function machineEnv(
   { settings, sandboxId }: InstanceState,
@@ -76,7 +145,7 @@ function machineEnv(
   return {
     ...settings.envVars,
     ...Object.fromEntries(present),
-    KILOCLAW_SANDBOX_ID: sandboxId,
+    [SANDBOX_ID]: sandboxId,
     KILOCLAW_GATEWAY_TOKEN: tokens.gatewayToken,
     KILOCLAW_PROXY_TOKEN: tokens.proxyToken,
     OPENCLAW_ALLOWED_ORIGINS: allowedOrigins.join(","),

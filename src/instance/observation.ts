@@ -1,4 +1,4 @@
-import type { ProblemCode } from "./state.ts";
+import type { MachineSize, ProblemCode } from "./state.ts";
 
 /** Machine states of Fly (docs: machines/machine-states), folded into what `decide` tells apart. */
 export type MachinePhase =
@@ -11,42 +11,110 @@ export type MachinePhase =
   | "failed"
   | "destroying";
 
+/** A question that was not asked, because nothing in this pass depends on the answer. */
+type NotAsked = { kind: "none" };
+
+/** A call failed, which says nothing about the world. `code` is what the user is told of it. */
+export type Unknown = { kind: "unknown"; code: ProblemCode; why: string };
+
+export type PresentMachine = {
+  kind: "present";
+  id: string;
+  instanceId: string;
+  phase: MachinePhase;
+  /** Fly's own word for the state. */
+  flyState: string;
+  /** Whether its metadata names this tenant. A machine of which Fly does not tell that is `unknown`. */
+  ours: boolean;
+  /** Generation of the configuration it runs; null when it can't be told. */
+  generation: number | null;
+  /** The volume it mounts, and whether at the right path; null without a mount. */
+  mount: { volumeId: string; isRightPath: boolean } | null;
+  size: MachineSize | null;
+  /** Why it went down last, where Fly tells. */
+  exit: string | null;
+  createdAt: string;
+};
+
 export type ObservedMachine =
   /** No id is known and no create is open: there is nothing to ask about. */
-  | { kind: "none" }
-  /** `code` is what the user is told of it. */
-  | { kind: "unknown"; code: ProblemCode; why: string }
+  | NotAsked
+  | Unknown
   /** Fly said so, by id or, while a create is open, by name. */
   | { kind: "absent" }
-  | {
-      kind: "present";
-      id: string;
-      instanceId: string;
-      phase: MachinePhase;
-      /** Fly's own word for the state. */
-      flyState: string;
-      /** Whether its metadata names this tenant. A machine of which Fly does not tell that is `unknown`. */
-      ours: boolean;
-      /** Generation of the configuration it runs; null when it can't be told. */
-      generation: number | null;
-      /** Why it went down last, where Fly tells. */
-      exit: string | null;
-    };
+  /** Its host can't be reached; the state that Fly keeps of it tells nothing. */
+  | { kind: "unreachable"; id: string }
+  | PresentMachine;
+
+export type Snapshot = { id: string; createdAt: string };
+
+export type PresentVolume = {
+  kind: "present";
+  id: string;
+  region: string;
+  /** Whether a machine ever mounted it, as far as Fly tells. */
+  hasData: boolean;
+  /** False when its host can't be reached. */
+  isReachable: boolean;
+  /** The machine that Fly names as attached, and what it is to us. */
+  holder: { id: string; is: "ours" | "gone" | "given_up" | "stranger" | "unknown" } | null;
+  /** The newest that can be restored; asked for only where the volume can't be reached. */
+  snapshot: Snapshot | null;
+};
 
 export type ObservedVolume =
-  /** Nothing in this pass depends on it. */
-  | { kind: "none" }
-  | { kind: "unknown"; code: ProblemCode; why: string }
+  | NotAsked
+  | Unknown
+  /** Gone by id and by name. */
+  | { kind: "absent"; snapshot: Snapshot | null }
+  | PresentVolume;
+
+export type ObservedApp =
+  | NotAsked
+  | Unknown
   | { kind: "absent" }
-  | { kind: "present"; id: string; region: string; attachedMachineId: string | null };
+  /** The name belongs to somebody else. */
+  | { kind: "stranger" }
+  | { kind: "ours"; hasV4: boolean; hasV6: boolean };
+
+/** The leftover that is due, looked at by its id. */
+export type ObservedLeftover = NotAsked | { kind: "unknown" | "absent" | "present"; id: string };
+
+/** Everything in the app that carries this instance's metadata or its volume's name, each confirmed by its id. */
+export type Inventory =
+  | NotAsked
+  | Unknown
+  | {
+      kind: "seen";
+      machines: (PresentMachine | { kind: "unreachable"; id: string })[];
+      volumes: PresentVolume[];
+    };
 
 export type ObservedGateway =
   /** The machine is not up, or nobody wants it up. */
-  | { kind: "none" }
+  | NotAsked
   | { kind: "unknown"; why: string }
   | { kind: "starting"; stage: string }
   | { kind: "ready" }
   | { kind: "degraded"; stage: string };
 
 /** What Fly and the controller said in one pass. */
-export type Observation = { machine: ObservedMachine; volume: ObservedVolume; gateway: ObservedGateway };
+export type Observation = {
+  app: ObservedApp;
+  machine: ObservedMachine;
+  volume: ObservedVolume;
+  candidate: ObservedVolume;
+  gateway: ObservedGateway;
+  leftover: ObservedLeftover;
+  inventory: Inventory;
+};
+
+export const NOTHING_ASKED: Observation = {
+  app: { kind: "none" },
+  machine: { kind: "none" },
+  volume: { kind: "none" },
+  candidate: { kind: "none" },
+  gateway: { kind: "none" },
+  leftover: { kind: "none" },
+  inventory: { kind: "none" },
+};

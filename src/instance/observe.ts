@@ -1,16 +1,20 @@
 import type { FlyClient } from "../fly/client.ts";
-import type { FlyError } from "../fly/errors.ts";
-import { type FlyMachine, isVolumeGone } from "../fly/schemas.ts";
 import type { Health } from "../gateway/health.ts";
-import { METADATA_GENERATION, METADATA_SANDBOX, METADATA_USER } from "./names.ts";
-import type {
-  MachinePhase,
-  Observation,
-  ObservedGateway,
-  ObservedMachine,
-  ObservedVolume,
+import { inventory } from "./inventory.ts";
+import { isGone, lookAtMachine, lookAtVolume, newestSnapshot, unknown } from "./look.ts";
+import { METADATA_SANDBOX } from "./names.ts";
+import {
+  NOTHING_ASKED,
+  type Observation,
+  type ObservedApp,
+  type ObservedGateway,
+  type ObservedLeftover,
+  type ObservedMachine,
+  type ObservedVolume,
+  type PresentVolume,
 } from "./observation.ts";
-import type { InstanceState, ProblemCode } from "./state.ts";
+import { dueLeftover } from "./patience.ts";
+import type { InstanceState } from "./state.ts";
 
 export type ObservePorts = {
   fly: FlyClient;
@@ -18,124 +22,95 @@ export type ObservePorts = {
   health: (appName: string, machineId: string) => Promise<Health>;
 };
 
-/** Asks Fly and the controller for just what the next decision can depend on. A call that fails is `unknown`. */
-export async function observe(state: InstanceState, ports: ObservePorts): Promise<Observation> {
-  const machine = await observeMachine(state, ports.fly);
-  const [volume, gateway] = await Promise.all([
-    volumeMatters(state, machine) ? observeVolume(state, ports.fly) : nothingAsked,
-    observeGateway(state, machine, ports),
-  ]);
-  return { machine, volume, gateway };
-}
-
-/** What a call that failed says of the world: nothing. Fly's own words stay in the operator's log. */
-function unknown({ kind, status }: FlyError): { kind: "unknown"; code: ProblemCode; why: string } {
-  if (kind === "unauthorized") {
-    return { kind: "unknown", code: "fly_unauthorized", why: "Fly refused the Worker's token" };
-  }
-  const why = status === null ? "Fly did not answer" : `Fly answered ${status}`;
-  return { kind: "unknown", code: "fly_unreachable", why };
-}
-
 const nothingAsked = { kind: "none" } as const;
 
-async function observeMachine(state: InstanceState, fly: FlyClient): Promise<ObservedMachine> {
-  const id = state.machine?.id ?? state.pendingDestroyMachineId;
-  if (id !== null) return readMachine(state, fly, id);
-  if (state.creating?.kind !== "machine") return nothingAsked;
-  const found = await fly.findMachines(state.appName, METADATA_SANDBOX, state.sandboxId);
-  if (!found.ok) return unknown(found.error);
-  // A name is unique among live machines, so there is at most one; the list is only believed after a look at it.
-  const candidate = found.value.find(
-    ({ name, state: word }) => name === state.sandboxId && word !== "destroyed",
-  );
-  return candidate === undefined ? { kind: "absent" } : readMachine(state, fly, candidate.id);
-}
-
-async function readMachine(state: InstanceState, fly: FlyClient, id: string): Promise<ObservedMachine> {
-  const answer = await fly.getMachine(state.appName, id);
-  if (!answer.ok) {
-    return answer.error.kind === "not_found" ? { kind: "absent" } : unknown(answer.error);
+/** Asks Fly and the controller for just what the next decision can depend on. A call that fails is `unknown`. */
+export async function observe(state: InstanceState, ports: ObservePorts, now: number): Promise<Observation> {
+  const { fly } = ports;
+  if (state.retryAt !== null && state.retryAt > now) return NOTHING_ASKED;
+  if (state.recovery !== null) return observeLost(state, fly);
+  if (state.intent !== "destroyed" && state.ownApp !== null && state.ownApp.stage !== "ready") {
+    return { ...NOTHING_ASKED, app: await observeApp(state, fly) };
   }
-  const machine = answer.value;
-  // Fly keeps the last state of a machine whose host is gone (fly-machines-api.md §5.2); it tells nothing.
-  if (machine.host_status === "unreachable")
-    return { kind: "unknown", code: "fly_unreachable", why: "the machine's host can't be reached" };
-  const phase = phaseOf(machine.state);
-  if (phase === "gone") return { kind: "absent" };
-  if (phase === null) {
-    return { kind: "unknown", code: "fly_unreachable", why: `Fly reports the machine as "${machine.state}"` };
-  }
-  const config = machine.config ?? machine.incomplete_config;
-  if (config === undefined || config === null) {
-    return { kind: "unknown", code: "fly_unreachable", why: "Fly does not tell whose machine it is" };
-  }
-  const { metadata } = config;
-  const generation = Number.parseInt(metadata?.[METADATA_GENERATION] ?? "", 10);
+  const machine = await observeMachine(state, fly);
+  const [volume, candidate, gateway] = await Promise.all([
+    volumeMatters(state, machine) ? observeVolume(state, machine, fly) : nothingAsked,
+    candidateMatters(state, machine) ? observeCandidate(state, fly) : nothingAsked,
+    observeGateway(state, machine, ports),
+  ]);
+  const seen = { ...NOTHING_ASKED, machine, volume, candidate, gateway };
+  const leftover = await observeLeftover(state, seen, fly, now);
+  if (state.intent !== "destroyed" || !isEverythingGone(state, seen)) return { ...seen, leftover };
   return {
-    kind: "present",
-    id: machine.id,
-    instanceId: machine.instance_id ?? "",
-    phase,
-    flyState: machine.state,
-    ours: metadata?.[METADATA_USER] === state.userId && metadata[METADATA_SANDBOX] === state.sandboxId,
-    generation: Number.isNaN(generation) ? null : generation,
-    exit: describeExit(machine),
+    ...seen,
+    leftover,
+    inventory: await inventory(state, fly),
+    app: state.ownApp === null ? nothingAsked : await observeApp(state, fly),
   };
 }
 
-/** Fly's states (docs: machines/machine-states) by what they mean to us; null for a word we don't know. */
-function phaseOf(flyState: string): MachinePhase | "gone" | null {
-  switch (flyState) {
-    case "created":
-    case "creating":
-    case "pending":
-      return "launching";
-    case "starting":
-    case "restarting":
-      return "starting";
-    case "started":
-      return "up";
-    case "stopping":
-    case "suspending":
-      return "stopping";
-    case "replacing":
-    case "updating":
-      return "replacing";
-    case "stopped":
-    case "suspended":
-      return "down";
-    case "failed":
-    case "launch_failed":
-      return "failed";
-    case "destroying":
-      return "destroying";
-    case "destroyed":
-    case "replaced":
-    case "migrated":
-      return "gone";
-    default:
-      return null;
+async function observeLost(state: InstanceState, fly: FlyClient): Promise<Observation> {
+  const app = state.ownApp?.stage === "wanted" ? await observeApp(state, fly) : nothingAsked;
+  if (app.kind === "ours" || app.kind === "stranger" || app.kind === "unknown")
+    return { ...NOTHING_ASKED, app };
+  return { ...NOTHING_ASKED, app, inventory: await inventory(state, fly) };
+}
+
+async function observeApp(state: InstanceState, fly: FlyClient): Promise<ObservedApp> {
+  const { ownApp, appName } = state;
+  const isNew = ownApp?.stage === "wanted" && state.creating?.kind !== "app";
+  if (isNew && state.recovery === null && state.intent !== "destroyed") return nothingAsked;
+  const answer = await fly.getApp(appName);
+  if (!answer.ok) {
+    if (answer.error.kind === "app_name_taken") return { kind: "stranger" };
+    return answer.error.kind === "app_missing" || answer.error.kind === "not_found"
+      ? { kind: "absent" }
+      : unknown(answer.error);
   }
+  const { organization, network } = answer.value;
+  // The network of a tenant's app has the app's name; of an app that only looks like ours it has not.
+  if (organization?.slug !== ownApp?.orgSlug || network !== appName) return { kind: "stranger" };
+  if (ownApp?.stage !== "created") return { kind: "ours", hasV4: false, hasV6: false };
+  const addresses = await fly.listAddresses(appName);
+  if (!addresses.ok) return unknown(addresses.error);
+  const isV6 = (ip: string): boolean => ip.includes(":");
+  return {
+    kind: "ours",
+    hasV4: addresses.value.some(({ ip }) => !isV6(ip)),
+    hasV6: addresses.value.some(({ ip }) => isV6(ip) && !ip.startsWith("fdaa:")),
+  };
 }
 
-function describeExit(machine: FlyMachine): string | null {
-  const exit = machine.events?.find(({ type }) => type === "exit")?.request?.exit_event;
-  if (exit === undefined || exit.requested_stop === true) return null;
-  if (exit.oom_killed === true) return "it ran out of memory";
-  if (exit.signal !== undefined && exit.signal > 0) return `killed by signal ${exit.signal}`;
-  return exit.exit_code === undefined ? null : `exit code ${exit.exit_code}`;
+async function observeMachine(state: InstanceState, fly: FlyClient): Promise<ObservedMachine> {
+  const id = state.machine?.id ?? state.pendingDestroyMachineId;
+  if (id !== null) return lookAtMachine(state, fly, id);
+  const { creating } = state;
+  if (creating?.kind !== "machine") return nothingAsked;
+  const found = await fly.findMachines(state.appName, METADATA_SANDBOX, state.sandboxId);
+  if (!found.ok) return isGone(state, found.error) ? { kind: "absent" } : unknown(found.error);
+  // A name is unique among live machines, so there is at most one; the list is only believed after a look at it.
+  const candidate = found.value.find(
+    ({ name, state: word }) => name === creating.name && word !== "destroyed",
+  );
+  return candidate === undefined ? { kind: "absent" } : lookAtMachine(state, fly, candidate.id);
 }
 
-/** A volume is only looked at where something is to be made on it or it is to go. */
+/** A volume is only looked at where something is to be made or started on it, or where it is to go. */
 function volumeMatters(state: InstanceState, machine: ObservedMachine): boolean {
   switch (machine.kind) {
     case "none":
       return true;
     case "absent":
-      return state.intent === "destroyed";
-    case "present":
-      return state.intent === "destroyed" && !machine.ours;
+      return state.intent === "destroyed" || (state.intent === "running" && state.machine === null);
+    case "unreachable":
+      return state.intent === "running";
+    case "present": {
+      if (state.intent === "destroyed") return !machine.ours;
+      if (state.volume === null) return true;
+      if (state.intent === "stopped") return false;
+      const isMounted = machine.mount?.volumeId === state.volume.id && machine.mount.isRightPath;
+      return machine.phase === "down" || machine.phase === "failed" || !isMounted;
+    }
     case "unknown":
       return false;
     default:
@@ -143,32 +118,90 @@ function volumeMatters(state: InstanceState, machine: ObservedMachine): boolean 
   }
 }
 
-async function observeVolume(state: InstanceState, fly: FlyClient): Promise<ObservedVolume> {
+async function observeVolume(
+  state: InstanceState,
+  machine: ObservedMachine,
+  fly: FlyClient,
+): Promise<ObservedVolume> {
   const id = state.volume?.id ?? state.pendingDestroyVolumeId;
-  if (id !== null) return readVolume(state, fly, id);
+  if (id === null) return volumeByName(state, machine, fly, []);
+  const seen = await lookAtVolume(state, fly, id);
+  if (seen.kind === "unknown") return seen;
+  if (seen.kind === "present") return withHolder(state, machine, seen, fly);
+  // Gone by its id; one of its name that a machine of ours mounts, or that was found again, may have taken its place.
+  const byName = await volumeByName(state, machine, fly, [id]);
+  if (byName.kind !== "absent" || state.intent === "destroyed") return byName;
+  const snapshot = await newestSnapshot(state, fly, id);
+  return snapshot !== null && "kind" in snapshot ? snapshot : { kind: "absent", snapshot };
+}
+
+/** The volume that the machine mounts, or else the newest of the name; a list is only believed after a look at the volume itself. */
+async function volumeByName(
+  state: InstanceState,
+  machine: ObservedMachine,
+  fly: FlyClient,
+  except: string[],
+): Promise<ObservedVolume> {
   const found = await fly.findVolumes(state.appName, state.volumeName);
-  if (!found.ok) return unknown(found.error);
-  const newest = found.value.toSorted((a, b) => (b.created_at ?? "").localeCompare(a.created_at ?? ""))[0];
-  // A list may still show what is gone (fly-machines-api.md F-48): it is only believed after a look at the volume itself.
-  return newest === undefined ? { kind: "absent" } : readVolume(state, fly, newest.id);
+  if (!found.ok)
+    return isGone(state, found.error) ? { kind: "absent", snapshot: null } : unknown(found.error);
+  const others = new Set([...except, state.candidate?.id, ...state.leftovers.map(({ id }) => id)]);
+  const mounted = machine.kind === "present" ? machine.mount?.volumeId : undefined;
+  const [best] = found.value
+    .filter(({ id }) => !others.has(id))
+    .toSorted(
+      (a, b) =>
+        Number(b.id === mounted) - Number(a.id === mounted) ||
+        Number(b.attached_machine_id != null) - Number(a.attached_machine_id != null) ||
+        (b.created_at ?? "").localeCompare(a.created_at ?? ""),
+    );
+  if (best === undefined) return { kind: "absent", snapshot: null };
+  const seen = await lookAtVolume(state, fly, best.id);
+  if (seen.kind === "unknown") return seen;
+  return seen.kind === "present" ? withHolder(state, machine, seen, fly) : { kind: "absent", snapshot: null };
 }
 
-async function readVolume(state: InstanceState, fly: FlyClient, id: string): Promise<ObservedVolume> {
-  const answer = await fly.getVolume(state.appName, id);
-  if (!answer.ok) {
-    return answer.error.kind === "not_found" ? { kind: "absent" } : unknown(answer.error);
+/** Who holds a volume is asked only where a machine is to be made on it, or everything is to go. */
+async function withHolder(
+  state: InstanceState,
+  machine: ObservedMachine,
+  volume: PresentVolume,
+  fly: FlyClient,
+): Promise<ObservedVolume> {
+  const { holder } = volume;
+  if (holder === null || (machine.kind !== "none" && machine.kind !== "absent")) return volume;
+  const { id } = holder;
+  if (id === state.machine?.id || id === state.pendingDestroyMachineId)
+    return { ...volume, holder: { id, is: "gone" } };
+  if (state.leftovers.some((left) => left.id === id)) return { ...volume, holder: { id, is: "given_up" } };
+  const seen = await lookAtMachine(state, fly, id);
+  switch (seen.kind) {
+    case "none":
+    case "unknown":
+      return { ...volume, holder: { id, is: "unknown" } };
+    case "absent":
+      return { ...volume, holder: { id, is: "gone" } };
+    case "unreachable":
+      return { ...volume, holder: { id, is: "ours" } };
+    case "present":
+      return { ...volume, holder: { id, is: seen.ours ? "ours" : "stranger" } };
+    default:
+      return seen satisfies never;
   }
-  if (isVolumeGone(answer.value)) return { kind: "absent" };
-  // A missing region means: as it was (fly-machines-api.md §6.1).
-  return present(
-    id,
-    answer.value.region ?? state.volume?.region ?? state.regions[0] ?? "",
-    answer.value.attached_machine_id ?? null,
-  );
 }
 
-function present(id: string, region: string, attachedMachineId: string | null): ObservedVolume {
-  return { kind: "present", id, region, attachedMachineId };
+function candidateMatters(state: InstanceState, machine: ObservedMachine): boolean {
+  if (state.candidate === null && state.creating?.kind !== "candidate") return false;
+  if (machine.kind !== "present") return machine.kind !== "unknown";
+  return machine.phase === "down" || machine.phase === "failed";
+}
+
+async function observeCandidate(state: InstanceState, fly: FlyClient): Promise<ObservedVolume> {
+  const seen =
+    state.candidate === null
+      ? await volumeByName(state, nothingAsked, fly, state.volume === null ? [] : [state.volume.id])
+      : await lookAtVolume(state, fly, state.candidate.id);
+  return seen.kind === "absent" ? { kind: "absent", snapshot: null } : seen;
 }
 
 async function observeGateway(
@@ -177,7 +210,51 @@ async function observeGateway(
   { health }: ObservePorts,
 ): Promise<ObservedGateway> {
   if (state.intent !== "running" || machine.kind !== "present" || machine.phase !== "up") return nothingAsked;
+  if (!machine.ours) return nothingAsked;
   const answer = await health(state.appName, machine.id);
   if (answer.kind === "silent") return { kind: "unknown", why: answer.why };
   return answer.state === "ready" ? { kind: "ready" } : { kind: answer.state, stage: answer.stage };
+}
+
+/** The leftover that is due is looked at when the rest is at rest, so that it never costs a start anything. */
+async function observeLeftover(
+  state: InstanceState,
+  seen: Observation,
+  fly: FlyClient,
+  now: number,
+): Promise<ObservedLeftover> {
+  const isReady = seen.gateway.kind === "ready";
+  const due = dueLeftover(state, isReady, now);
+  if (due === null || !isAtRest(state, seen, isReady)) return nothingAsked;
+  const { id, kind } = due;
+  const answer =
+    kind === "machine" ? await lookAtMachine(state, fly, id) : await lookAtVolume(state, fly, id);
+  if (answer.kind === "none") return nothingAsked;
+  return { kind: answer.kind === "unreachable" ? "present" : answer.kind, id };
+}
+
+function isAtRest(state: InstanceState, { machine, volume }: Observation, isReady: boolean): boolean {
+  switch (state.intent) {
+    case "running":
+      // A machine that was given up may hold the volume that the next one waits for.
+      return isReady || machine.kind === "none";
+    case "stopped":
+      return (
+        machine.kind === "none" ||
+        (machine.kind === "present" && (machine.phase === "down" || machine.phase === "failed"))
+      );
+    case "destroyed":
+      return (
+        (machine.kind === "none" ||
+          machine.kind === "absent" ||
+          (machine.kind === "present" && !machine.ours)) &&
+        volume.kind === "absent"
+      );
+    default:
+      return state.intent satisfies never;
+  }
+}
+
+function isEverythingGone(state: InstanceState, seen: Observation): boolean {
+  return state.leftovers.length === 0 && isAtRest(state, seen, false);
 }

@@ -19,7 +19,9 @@ export type Refusal =
   | { kind: "not_provisioned" }
   | { kind: "destroying" }
   | { kind: "misconfigured" }
-  | { kind: "state_unreadable" };
+  | { kind: "state_unreadable" }
+  /** There is no record, and whether there should be one can't be told. */
+  | { kind: "registry_unreachable" };
 
 export type ProvisionResult = { kind: "provisioned"; sandboxId: string; status: Status } | Refusal;
 
@@ -45,7 +47,13 @@ export type StatusView = {
   provisionedAt: string | null;
   lastStartedAt: string | null;
   lastStoppedAt: string | null;
-  lastError: { code: ProblemCode; message: string; at: string; nextTryAt: string | null } | null;
+  lastError: {
+    code: ProblemCode;
+    message: string;
+    at: string;
+    attempts: number;
+    nextTryAt: string | null;
+  } | null;
 };
 
 export type StatusResult = { kind: "status"; view: StatusView } | { kind: "state_unreadable" };
@@ -101,8 +109,8 @@ export function configViewOf({ machineSize, settings }: InstanceState): ConfigVi
 
 export function errorViewOf(error: LastError | null): StatusView["lastError"] {
   if (error === null) return null;
-  const { code, message, at, nextTryAt } = error;
-  return { code, message, at: new Date(at).toISOString(), nextTryAt: isoOf(nextTryAt) };
+  const { code, message, at, attempts, nextTryAt } = error;
+  return { code, message, at: new Date(at).toISOString(), attempts, nextTryAt: isoOf(nextTryAt) };
 }
 
 /** How the effort of an operation stands, told from the record alone. */

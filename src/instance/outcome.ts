@@ -1,11 +1,32 @@
 import type { Observation } from "./observation.ts";
-import { type InstanceState, type LastError, type ProblemCode, withStatus } from "./state.ts";
-import type { Decision, Step } from "./step.ts";
+import {
+  type InstanceState,
+  type LastError,
+  type Leftover,
+  LEFTOVERS_MAX,
+  type MachineSize,
+  type ProblemCode,
+  type Settings,
+  withStatus,
+} from "./state.ts";
+import type { Decision, KnownVolume, Left, Step } from "./step.ts";
 
-const HOUR_MS = 3_600_000;
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
 /** The pause after a failed step: it doubles from the first to the last of these. */
-const RETRY_MS_MIN = 1_000;
-const RETRY_MS_MAX = 60_000;
+const RETRY_MS_MIN = SECOND_MS;
+const RETRY_MS_MAX = MINUTE_MS;
+/** A region that had no room goes last for so long. */
+const FULL_MS = 10 * MINUTE_MS;
+/** Pauses between deletions of a leftover: Fly may keep a volume bound for two minutes (fly-machines-api.md §6.5). */
+const LEFTOVER_RETRY_MS_MIN = 5 * SECOND_MS;
+const LEFTOVER_RETRY_MS_MAX = 10 * MINUTE_MS;
+/** A volume whose newest data only a snapshot stood in for is kept as long as Fly keeps a migrated one. */
+const KEPT_VOLUME_MS = 7 * DAY_MS;
+/** Conflicts over a name whose holder nobody can see, after which the machine gets another name. */
+const NAME_CONFLICTS_MAX = 4;
 
 /** What a step did to the world, or that nobody knows. */
 export type Outcome =
@@ -14,38 +35,77 @@ export type Outcome =
   | { kind: "machine_created"; id: string }
   /** The name is taken by a machine that Fly names: ours from a lost answer, or a stranger's. */
   | { kind: "name_taken"; machineId: string }
+  | { kind: "app_taken" }
+  | { kind: "secret_set"; version: number }
+  /** What was found in place of the lost record, as far as the machine tells. */
+  | { kind: "recovered"; settings: Settings | null; size: MachineSize | null; generation: number | null }
   | { kind: "no_capacity"; message: string }
   | { kind: "failed"; code: ProblemCode; message: string; retryAfterMs: number | null }
   /** No answer, or one that leaves open whether it took effect. */
   | { kind: "outcome_unknown"; message: string };
 
-/** The longest that a create can be under way, as the client of Fly waits for it, and then some. */
-const CREATE_MS_MAX = 45_000;
-/** A fresh resource may not be visible at once (fly-machines-api.md F-05): so long its absence is not believed. */
-export const VISIBILITY_GRACE_MS = 15_000;
+type Creating = NonNullable<InstanceState["creating"]>;
 
 /**
  * What must be stored before the step is performed: that it creates, and under which name. Should nobody live to see the
- * outcome, its absence is only believed when the create must be over and visible.
+ * outcome, the name is looked up before anything else is made.
  */
 export function beginStep(state: InstanceState, step: Step, now: number): InstanceState {
-  const believeAbsentAt = now + CREATE_MS_MAX + VISIBILITY_GRACE_MS;
+  const kind = createdBy(step);
+  if (kind === null) return state;
+  const name = "name" in step ? step.name : state.appName;
+  const { creating } = state;
+  const isRepeated = creating?.kind === kind;
+  return {
+    ...state,
+    // Of a volume, only lists tell that an earlier create left nothing; names of machines are unique.
+    doubtful: state.doubtful || (isRepeated && kind !== "machine"),
+    creating: {
+      kind,
+      name,
+      sentAt: now,
+      earlierAt: isRepeated ? (creating.earlierAt ?? creating.sentAt) : null,
+      emptySince: null,
+      source: "source" in step ? step.source.kind : "empty",
+    },
+  };
+}
+
+function createdBy(step: Step): Creating["kind"] | null {
   switch (step.kind) {
+    case "create_app":
+      return "app";
     case "create_volume":
-      return { ...state, creating: { kind: "volume", name: step.name, believeAbsentAt } };
+      return "volume";
+    case "create_candidate":
+      return "candidate";
     case "create_machine":
-      return { ...state, creating: { kind: "machine", name: step.name, believeAbsentAt } };
-    case "start_machine":
+      return "machine";
+    case "adopt_app":
+    case "rename_app":
+    case "assign_address":
+    case "set_secret":
+    case "delete_app":
+    case "recover":
     case "adopt_volume":
+    case "adopt_candidate":
+    case "drop_candidate":
     case "adopt_machine":
+    case "note_machine":
     case "update_machine":
+    case "start_machine":
     case "stop_machine":
     case "destroy_machine":
+    case "give_up_machine":
     case "delete_volume":
+    case "note_leftovers":
+    case "delete_leftover":
+    case "postpone_leftover":
+    case "forget_leftover":
     case "clear_create":
     case "mark_down":
     case "erase":
-      return state;
+      return null;
     default:
       return step satisfies never;
   }
@@ -63,19 +123,32 @@ export function applyOutcome(
 ): InstanceState | null {
   switch (outcome.kind) {
     case "failed":
-      return failed(withoutOpenCreate(state, step), outcome.code, outcome.message, now, outcome.retryAfterMs);
-    case "no_capacity": {
-      const next = step.kind === "create_volume" ? withFullRegionLast(state) : state;
-      return failed(withoutOpenCreate(next, step), "no_capacity", outcome.message, now, null);
-    }
+      // A leftover has pauses of its own, and stands in nobody's way.
+      return step.kind === "delete_leftover"
+        ? withLeftoverTried(state, step.left, now)
+        : failed(withCreateRefused(state, step), outcome, now);
+    case "no_capacity":
+      return withoutRoom(state, step, outcome.message, now);
     case "outcome_unknown":
-      return failed(withCreateOver(state, step, now), "fly_unreachable", outcome.message, now, null);
+      return step.kind === "delete_leftover"
+        ? withLeftoverTried(state, step.left, now)
+        : failed(state, { code: "fly_unreachable", message: outcome.message, retryAfterMs: null }, now);
     case "name_taken":
-      return withMachine(succeeded(state), outcome.machineId, now);
+      return withNameTaken(state, step, outcome.machineId, now);
+    case "app_taken":
+      return failed(
+        { ...state, nameConflicts: state.nameConflicts + 1 },
+        { code: "app_name_taken", message: "The name of the tenant's app is taken.", retryAfterMs: null },
+        now,
+      );
+    case "secret_set":
+      return withOwnApp(succeeded(state), { stage: "ready", secretsVersion: outcome.version });
+    case "recovered":
+      return step.kind === "recover" ? withRecovered(succeeded(state), step, outcome, now) : state;
     case "machine_created":
-      return withMachine(countBringUp(succeeded(state), now), outcome.id, now);
+      return withCreatedMachine(state, step, outcome.id, now);
     case "volume_created":
-      return withVolume(succeeded(state), outcome.id, outcome.region, now);
+      return withCreatedVolume(succeeded(state), step, outcome.id, outcome.region, now);
     case "done":
       return done(succeeded(state), step, now);
     default:
@@ -85,27 +158,52 @@ export function applyOutcome(
 
 function done(state: InstanceState, step: Step, now: number): InstanceState | null {
   switch (step.kind) {
+    case "create_app":
+    case "adopt_app":
+      return withOwnApp({ ...state, creating: null, nameConflicts: 0 }, { stage: "created" });
     case "adopt_machine":
-      return withMachine(state, step.id, now);
+      return withVerified(state, step, now);
+    case "note_machine":
+      return withNotedMachine(state, step.id, now);
     case "adopt_volume":
-      return withVolume(state, step.id, step.region, now);
+      return withVolume(state, step, now);
+    case "adopt_candidate":
+      return withCandidate(state, step.id, step.region, now);
+    case "drop_candidate":
+      return withoutCandidate(state, now);
     case "clear_create":
-      return { ...state, creating: null };
+      return { ...state, creating: null, doubtful: state.doubtful || state.creating?.kind !== "machine" };
     case "mark_down":
-      return step.forgetId
-        ? { ...state, machine: null, pendingDestroyMachineId: null, watched: null }
-        : state;
-    case "erase":
-      return null;
+      return withMarkedDown(state, step, now);
     case "start_machine":
-      return countBringUp(withAccepted(state, step, now), now);
+      return countBringUp(withAccepted({ ...state, capacityTries: 0 }, step, now), now);
     case "update_machine":
-      // An update to what has been overtaken meanwhile is none to wait for.
-      return step.generation === state.generation ? withAccepted(state, step, now) : state;
+      return withUpdated(state, step, now);
     case "stop_machine":
     case "destroy_machine":
+    case "delete_app":
       return withAccepted(state, step, now);
+    case "give_up_machine":
+      return withGivenUp(state, step.id, now);
+    case "note_leftovers":
+      return step.found.reduce<InstanceState>((next, left) => withLeftover(next, left, now), {
+        ...state,
+        sweptSince: null,
+      });
+    case "delete_leftover":
+    case "postpone_leftover":
+      return withLeftoverTried(state, step.left, now);
+    case "forget_leftover":
+      return { ...state, leftovers: state.leftovers.filter(({ id }) => id !== step.left.id) };
+    case "rename_app":
+      return withAppRenamed(state, step.renames, step.name);
+    case "erase":
+      return null;
+    case "assign_address":
+    case "set_secret":
+    case "recover":
     case "create_volume":
+    case "create_candidate":
     case "create_machine":
     case "delete_volume":
       return state;
@@ -119,9 +217,10 @@ export function applyDecision(state: InstanceState, decision: Decision, now: num
   const told = withStatus(state, decision.status, now);
   const { problem } = decision;
   if (decision.kind === "wait" && decision.failed && problem !== null) {
-    return failed(told, problem.code, problem.message, now, null);
+    return failed(told, { ...problem, retryAfterMs: null }, now);
   }
-  const rested = decision.kind === "settled" ? { ...told, failures: 0, retryAt: null } : told;
+  const rested =
+    decision.kind === "settled" ? { ...told, failures: 0, capacityTries: 0, retryAt: null } : told;
   const next = { ...rested, lastError: tellProblem(state, decision, now) };
   if (next.status === state.status) return next;
   if (next.status === "running") return { ...next, lastStartedAt: now };
@@ -130,29 +229,93 @@ export function applyDecision(state: InstanceState, decision: Decision, now: num
 }
 
 /**
- * What an observation adds to the record before anything is decided: that a fresh resource is visible, so that its absence is
- * believed from now on; since when the machine is in its state; and since when its controller is silent.
+ * What an observation adds to the record before anything is decided: what is visible, so that its absence is believed from
+ * now on; since when something is looked for in vain; since when the machine is in its state, and its controller silent.
  */
 export function noteSeen(state: InstanceState, seen: Observation, now: number): InstanceState {
-  const { machine, volume, watched } = state;
-  const isPresent = seen.machine.kind === "present";
+  const { machine, volume, candidate, creating, recovery } = state;
+  const isThere = seen.machine.kind === "present" || seen.machine.kind === "unreachable";
   return {
     ...state,
-    machine: machine !== null && isPresent ? { ...machine, seen: true } : machine,
-    volume: volume !== null && seen.volume.kind === "present" ? { ...volume, seen: true } : volume,
-    watched: seen.machine.kind === "present" ? watch(watched, seen.machine.flyState, seen, now) : watched,
+    machine: machine !== null && isThere ? { ...machine, seen: true } : machine,
+    volume: volume === null ? null : noteVolume(volume, seen, now),
+    candidate:
+      candidate !== null && seen.candidate.kind === "present" ? { ...candidate, seen: true } : candidate,
+    creating: creating === null ? null : noteCreating(creating, seen, now),
+    recovery:
+      recovery === null || seen.inventory.kind !== "seen"
+        ? recovery
+        : { ...recovery, emptySince: emptySince(recovery.emptySince, isEmpty(seen), now) },
+    sweptSince:
+      seen.inventory.kind === "seen" && state.intent === "destroyed"
+        ? emptySince(state.sweptSince, isEmpty(seen), now)
+        : state.sweptSince,
+    watched: watch(state.watched, seen, now),
   };
+}
+
+function noteVolume(
+  known: NonNullable<InstanceState["volume"]>,
+  { volume, machine }: Observation,
+  now: number,
+): NonNullable<InstanceState["volume"]> {
+  const isMounted = machine.kind === "present" && machine.ours && machine.mount?.volumeId === known.id;
+  const hasData = known.hasData || isMounted;
+  switch (volume.kind) {
+    case "none":
+    case "unknown":
+      return { ...known, hasData };
+    case "absent":
+      return { ...known, hasData, missingSince: known.missingSince ?? now };
+    case "present":
+      return volume.id === known.id
+        ? {
+            ...known,
+            region: volume.region === "" ? known.region : volume.region,
+            seen: true,
+            missingSince: null,
+            hasData: hasData || volume.hasData,
+          }
+        : { ...known, hasData };
+    default:
+      return volume satisfies never;
+  }
+}
+
+function noteCreating(creating: Creating, seen: Observation, now: number): Creating {
+  const looked = { app: seen.app, machine: seen.machine, volume: seen.volume, candidate: seen.candidate }[
+    creating.kind
+  ];
+  if (looked.kind === "none" || looked.kind === "unknown") return creating;
+  return { ...creating, emptySince: emptySince(creating.emptySince, looked.kind === "absent", now) };
+}
+
+function emptySince(since: number | null, isEmpty: boolean, now: number): number | null {
+  return isEmpty ? (since ?? now) : null;
+}
+
+function isEmpty({ inventory }: Observation): boolean {
+  return inventory.kind === "seen" && inventory.machines.length === 0 && inventory.volumes.length === 0;
 }
 
 function watch(
   watched: InstanceState["watched"],
-  flyState: string,
-  { gateway }: Observation,
+  { machine, gateway }: Observation,
   now: number,
 ): InstanceState["watched"] {
-  const known = watched?.flyState === flyState ? watched : null;
-  const silentSince = gateway.kind === "unknown" ? (known?.silentSince ?? now) : null;
-  return { flyState, since: known?.since ?? now, silentSince };
+  if (machine.kind === "unreachable") {
+    const since = watched?.flyState === "unreachable" ? watched.since : now;
+    return { flyState: "unreachable", since, restlessSince: null, silentSince: null };
+  }
+  if (machine.kind !== "present") return watched;
+  const known = watched?.flyState === machine.flyState ? watched : null;
+  const isAtRest = machine.phase === "up" || machine.phase === "down" || machine.phase === "failed";
+  return {
+    flyState: machine.flyState,
+    since: known?.since ?? now,
+    restlessSince: isAtRest ? null : (watched?.restlessSince ?? now),
+    silentSince: gateway.kind === "unknown" ? (known?.silentSince ?? now) : null,
+  };
 }
 
 /** The same problem keeps the instant at which it was first seen. */
@@ -165,51 +328,316 @@ function tellProblem(state: InstanceState, decision: Decision, now: number): Las
     code: problem.code,
     message: problem.message,
     at: same ? known.at : now,
+    attempts: same ? known.attempts : 1,
     nextTryAt: decision.kind === "wait" ? decision.until : null,
   };
 }
 
-function withMachine(state: InstanceState, id: string, now: number): InstanceState {
-  return {
-    ...state,
-    machine: { id, createdAt: now, seen: false },
+/** Metadata and mount are right; with the candidate mounted, that is the instance's volume from here on. */
+function withVerified(
+  state: InstanceState,
+  { id, volumeId, size }: Extract<Step, { kind: "adopt_machine" }>,
+  now: number,
+): InstanceState {
+  const known = state.machine?.id === id ? state.machine : newMachine(id, now);
+  return withMounted(
+    {
+      ...state,
+      machine: { ...known, verified: true },
+      machineSize: size ?? state.machineSize,
+      creating: state.creating?.kind === "machine" ? null : state.creating,
+      nameConflicts: 0,
+      pendingDestroyMachineId: state.intent === "destroyed" ? id : state.pendingDestroyMachineId,
+    },
+    volumeId,
+    now,
+  );
+}
+
+function withCreatedMachine(state: InstanceState, step: Step, id: string, now: number): InstanceState {
+  const made = {
+    ...countBringUp(succeeded(state), now),
+    capacityTries: 0,
+    nameConflicts: 0,
+    machine: { ...newMachine(id, now), verified: true },
     watched: null,
     accepted: null,
-    creating: state.creating?.kind === "machine" ? null : state.creating,
+    creating: null,
+    pendingDestroyMachineId: state.intent === "destroyed" ? id : state.pendingDestroyMachineId,
+  };
+  return step.kind === "create_machine" ? withMounted(made, step.volumeId, now) : made;
+}
+
+/** A machine that is to be looked at: whose it is, and what it mounts, is not known yet. An open create stays open. */
+function withNotedMachine(state: InstanceState, id: string, now: number): InstanceState {
+  return {
+    ...state,
+    machine: state.machine?.id === id ? state.machine : newMachine(id, now),
+    watched: null,
+    accepted: null,
     pendingDestroyMachineId: state.intent === "destroyed" ? id : state.pendingDestroyMachineId,
   };
 }
 
-function withVolume(state: InstanceState, id: string, region: string, now: number): InstanceState {
+/** The holder of our name is stored first, and looked at then; one that was given up keeps the name, so another is taken. */
+function withNameTaken(state: InstanceState, step: Step, id: string, now: number): InstanceState {
+  const next = withCreateRefused(state, step);
+  const isGivenUp = state.leftovers.some((left) => left.id === id);
+  return isGivenUp ? withNextName(succeeded(next)) : withNotedMachine({ ...next, retryAt: null }, id, now);
+}
+
+/** A machine runs on this volume: from here on it has data, and the one that it took the place of is kept until that is ready. */
+function withMounted(state: InstanceState, volumeId: string, now: number): InstanceState {
+  const { volume, candidate } = state;
+  if (candidate?.id !== volumeId) {
+    return volume?.id === volumeId ? { ...state, volume: { ...volume, hasData: true } } : state;
+  }
+  const promoted: InstanceState = {
+    ...state,
+    candidate: null,
+    volume: { ...candidate, hasData: true, missingSince: null },
+    pendingDestroyVolumeId: state.intent === "destroyed" ? candidate.id : state.pendingDestroyVolumeId,
+  };
+  if (volume === null) return promoted;
+  const notBefore = candidate.isOlderCopy ? now + KEPT_VOLUME_MS : now;
+  return withLeftover(promoted, { kind: "volume", id: volume.id }, now, { notBefore, whenReady: true });
+}
+
+function withCreatedVolume(
+  state: InstanceState,
+  step: Step,
+  id: string,
+  region: string,
+  now: number,
+): InstanceState {
+  switch (step.kind) {
+    case "create_volume":
+      return withVolume(state, { id, region, hasData: step.source.kind !== "empty" }, now);
+    case "create_candidate":
+      return withCandidate(state, id, region, now, step.source.kind === "snapshot");
+    default:
+      return state;
+  }
+}
+
+function withVolume(state: InstanceState, { id, region, hasData }: KnownVolume, now: number): InstanceState {
   return {
     ...state,
-    volume: { id, region, createdAt: now, seen: false },
+    volume: { id, region, createdAt: now, seen: false, hasData, missingSince: null },
     creating: state.creating?.kind === "volume" ? null : state.creating,
     pendingDestroyVolumeId: state.intent === "destroyed" ? id : state.pendingDestroyVolumeId,
   };
 }
 
-/** A create that nobody answered is over: what it made, if anything, shows within the grace. */
-function withCreateOver(state: InstanceState, step: Step, now: number): InstanceState {
-  if (state.creating === null || (step.kind !== "create_machine" && step.kind !== "create_volume"))
-    return state;
-  return { ...state, creating: { ...state.creating, believeAbsentAt: now + VISIBILITY_GRACE_MS } };
+function withCandidate(
+  state: InstanceState,
+  id: string,
+  region: string,
+  now: number,
+  isOlderCopy = state.creating?.source === "snapshot",
+): InstanceState {
+  return {
+    ...state,
+    candidate: { id, region, createdAt: now, seen: false, isOlderCopy },
+    creating: state.creating?.kind === "candidate" ? null : state.creating,
+  };
 }
 
-function withFullRegionLast(state: InstanceState): InstanceState {
-  const [full, ...others] = state.regions;
-  return full === undefined ? state : { ...state, regions: [...others, full] };
+function withoutCandidate(state: InstanceState, now: number): InstanceState {
+  const { candidate } = state;
+  if (candidate === null) return state;
+  return withLeftover({ ...state, candidate: null }, { kind: "volume", id: candidate.id }, now);
+}
+
+function withMarkedDown(
+  state: InstanceState,
+  { forgetId, code }: Extract<Step, { kind: "mark_down" }>,
+  now: number,
+): InstanceState {
+  if (!forgetId) return state;
+  const next: InstanceState = {
+    ...state,
+    machine: null,
+    pendingDestroyMachineId: null,
+    watched: null,
+    accepted: null,
+  };
+  if (code !== "name_taken") return next;
+  const conflicted = { ...next, nameConflicts: state.nameConflicts + 1, failures: state.nameConflicts };
+  const named = conflicted.nameConflicts >= NAME_CONFLICTS_MAX ? withNextName(conflicted) : conflicted;
+  const message = "The machine's name is taken by one that Fly does not know.";
+  return failed(named, { code, message, retryAfterMs: null }, now);
+}
+
+function withUpdated(
+  state: InstanceState,
+  step: Extract<Step, { kind: "update_machine" }>,
+  now: number,
+): InstanceState {
+  const { machine } = state;
+  const next: InstanceState = {
+    ...state,
+    machine: machine === null ? null : { ...machine, remounted: machine.remounted || step.remounts },
+    capacityTries: 0,
+  };
+  // An update to what has been overtaken meanwhile is none to wait for.
+  return step.generation === state.generation ? withAccepted(next, step, now) : next;
+}
+
+/** The machine stays to be destroyed when Fly can; its name is not free, so the next one has another. */
+function withGivenUp(state: InstanceState, id: string, now: number): InstanceState {
+  const left = withLeftover(state, { kind: "machine", id }, now);
+  return withNextName({
+    ...left,
+    machine: null,
+    watched: null,
+    accepted: null,
+    pendingDestroyMachineId: null,
+  });
+}
+
+function withNextName(state: InstanceState): InstanceState {
+  return { ...state, machineNames: state.machineNames + 1, nameConflicts: 0 };
+}
+
+function withAppRenamed(state: InstanceState, renames: number, appName: string): InstanceState {
+  return { ...withOwnApp(state, { renames }), appName, creating: null, nameConflicts: 0 };
+}
+
+function withOwnApp(
+  state: InstanceState,
+  fields: Partial<NonNullable<InstanceState["ownApp"]>>,
+): InstanceState {
+  return state.ownApp === null ? state : { ...state, ownApp: { ...state.ownApp, ...fields } };
+}
+
+/** What was found; where nobody said what the machine is to run, it is left as it runs. */
+function withRecovered(
+  state: InstanceState,
+  step: Extract<Step, { kind: "recover" }>,
+  { settings, size, generation }: Extract<Outcome, { kind: "recovered" }>,
+  now: number,
+): InstanceState {
+  const { machineId, volume, intent } = step;
+  const known = settings === null ? state.settings : fillSettings(state.settings, settings);
+  const isChanged = settings !== null && JSON.stringify(known) !== JSON.stringify(settings);
+  const found: InstanceState = {
+    ...state,
+    recovery: null,
+    doubtful: true,
+    settings: known,
+    machineSize: size ?? state.machineSize,
+    generation: (generation ?? state.generation) + (isChanged ? 1 : 0),
+    intent: intent ?? state.intent,
+    machine: machineId === null ? null : { ...newMachine(machineId, now), seen: true },
+    volume:
+      volume === null
+        ? null
+        : {
+            ...volume,
+            createdAt: now,
+            seen: true,
+            missingSince: null,
+            region: volume.region || (state.regions[0] ?? ""),
+          },
+    pendingDestroyMachineId: state.intent === "destroyed" ? machineId : null,
+    pendingDestroyVolumeId: state.intent === "destroyed" ? (volume?.id ?? null) : null,
+  };
+  // Others of this instance are only reported, unless everything is to go.
+  if (found.intent !== "destroyed") return found;
+  return step.others.reduce<InstanceState>((next, left) => withLeftover(next, left, now), found);
+}
+
+/** What a newer wish says stands; what it leaves open is as the machine had it. */
+function fillSettings(wished: Settings, had: Settings): Settings {
+  return {
+    envVars: { ...had.envVars, ...wished.envVars },
+    kilocodeApiKey: wished.kilocodeApiKey ?? had.kilocodeApiKey,
+    kilocodeDefaultModel: wished.kilocodeDefaultModel ?? had.kilocodeDefaultModel,
+    channels: {
+      telegramBotToken: wished.channels.telegramBotToken ?? had.channels.telegramBotToken,
+      discordBotToken: wished.channels.discordBotToken ?? had.channels.discordBotToken,
+      slackBotToken: wished.channels.slackBotToken ?? had.channels.slackBotToken,
+      slackAppToken: wished.channels.slackAppToken ?? had.channels.slackAppToken,
+    },
+  };
+}
+
+/** The place where there was no room goes last for a while; a candidate that no machine fits on is of no use. */
+function withoutRoom(state: InstanceState, step: Step, message: string, now: number): InstanceState {
+  const refusedState = withCreateRefused(state, step);
+  const next = { ...refusedState, capacityTries: state.capacityTries + 1 };
+  const failure = { code: "no_capacity", message, retryAfterMs: null } as const;
+  switch (step.kind) {
+    case "create_volume":
+    case "create_candidate":
+      return failed(withFull(next, step.region, "region", now), failure, now);
+    case "create_machine":
+      return step.volumeId === state.candidate?.id
+        ? failed(withoutCandidate(withFull(next, step.region, "region", now), now), failure, now)
+        : failed(withFull(next, step.region, "host", now), failure, now);
+    default:
+      return failed(
+        state.volume === null ? next : withFull(next, state.volume.region, "host", now),
+        failure,
+        now,
+      );
+  }
+}
+
+function withFull(
+  state: InstanceState,
+  region: string,
+  scope: "region" | "host",
+  now: number,
+): InstanceState {
+  const others = state.fullRegions.filter(
+    (full) => full.until > now && (full.region !== region || full.scope !== scope),
+  );
+  return { ...state, fullRegions: [...others, { region, scope, until: now + FULL_MS }] };
+}
+
+function withLeftover(
+  state: InstanceState,
+  { kind, id }: Left,
+  now: number,
+  { notBefore = now, whenReady = false }: { notBefore?: number; whenReady?: boolean } = {},
+): InstanceState {
+  if (state.leftovers.some((left) => left.id === id) || state.leftovers.length >= LEFTOVERS_MAX) return state;
+  const left: Leftover = { kind, id, since: now, notBefore, whenReady, retryAt: now, tries: 0 };
+  return { ...state, leftovers: [...state.leftovers, left] };
+}
+
+function withLeftoverTried(state: InstanceState, { id }: Left, now: number): InstanceState {
+  return {
+    ...state,
+    leftovers: state.leftovers.map((left) =>
+      left.id === id
+        ? {
+            ...left,
+            tries: left.tries + 1,
+            retryAt:
+              now + Math.min(LEFTOVER_RETRY_MS_MIN * 2 ** Math.min(left.tries, 10), LEFTOVER_RETRY_MS_MAX),
+          }
+        : left,
+    ),
+  };
 }
 
 function withAccepted(state: InstanceState, step: Step, now: number): InstanceState {
   return { ...state, accepted: { kind: step.kind, at: now } };
 }
 
-/** A create that Fly refused left nothing behind, so there is no open outcome to resolve. */
-function withoutOpenCreate(state: InstanceState, step: Step): InstanceState {
-  return step.kind === "create_machine" || step.kind === "create_volume"
-    ? { ...state, creating: null }
-    : state;
+/** A create that Fly refused left nothing behind; an earlier one under the same name may have. */
+function withCreateRefused(state: InstanceState, step: Step): InstanceState {
+  const { creating } = state;
+  if (creating === null || createdBy(step) !== creating.kind) return state;
+  if (creating.earlierAt === null) return { ...state, creating: null };
+  return { ...state, creating: { ...creating, sentAt: creating.earlierAt, earlierAt: null } };
+}
+
+function newMachine(id: string, now: number): NonNullable<InstanceState["machine"]> {
+  return { id, createdAt: now, seen: false, verified: false, remounted: false };
 }
 
 function countBringUp(state: InstanceState, now: number): InstanceState {
@@ -222,15 +650,26 @@ function succeeded(state: InstanceState): InstanceState {
 
 function failed(
   state: InstanceState,
-  code: ProblemCode,
-  message: string,
+  { code, message, retryAfterMs }: { code: ProblemCode; message: string; retryAfterMs: number | null },
   now: number,
-  retryAfterMs: number | null,
 ): InstanceState {
   const failures = state.failures + 1;
   const pause = Math.min(RETRY_MS_MIN * 2 ** Math.min(failures - 1, 10), RETRY_MS_MAX);
   const retryAt = now + Math.max(pause, Math.min(retryAfterMs ?? 0, RETRY_MS_MAX));
   const known = state.lastError;
-  const at = known !== null && known.code === code && known.message === message ? known.at : now;
-  return { ...state, failures, retryAt, lastError: { code, message, at, nextTryAt: retryAt } };
+  // A destroy that is stuck stays told as that; what is in its way is in the log.
+  const told = known?.code === "destroy_stuck" ? known : { code, message };
+  const same = known !== null && known.code === told.code && known.message === told.message;
+  return {
+    ...state,
+    failures,
+    retryAt,
+    lastError: {
+      code: told.code,
+      message: told.message,
+      at: same ? known.at : now,
+      attempts: same ? known.attempts + 1 : 1,
+      nextTryAt: retryAt,
+    },
+  };
 }

@@ -1,6 +1,6 @@
-import { RECHECK_SLOW_MS, wait } from "./decisions.ts";
-import { VISIBILITY_GRACE_MS } from "./outcome.ts";
-import type { InstanceState, Status } from "./state.ts";
+import { RECHECK_SLOW_MS, settled, wait } from "./decisions.ts";
+import type { MachinePhase } from "./observation.ts";
+import type { InstanceState, Leftover, Status } from "./state.ts";
 import type { Decision, Problem, Step } from "./step.ts";
 
 const SECOND_MS = 1_000;
@@ -9,8 +9,23 @@ const HOUR_MS = 60 * MINUTE_MS;
 
 /** Cold image pulls of up to 70 s and gateways of up to 30 s were measured; what takes longer than this is told. */
 export const START_DEADLINE_MS = 5 * MINUTE_MS;
-/** Fly's own threshold for a machine stuck between two states (docs: machines/machine-states). */
-const TRANSITION_DEADLINE_MS = 5 * MINUTE_MS;
+/** Fly's own thresholds for a stuck machine (docs: machines/machine-states), and twice the worst image pull seen (412 s). */
+const PHASE_DEADLINE_MS: Record<MachinePhase, number> = {
+  launching: 14 * MINUTE_MS,
+  replacing: 10 * MINUTE_MS,
+  starting: 5 * MINUTE_MS,
+  stopping: 5 * MINUTE_MS,
+  destroying: 5 * MINUTE_MS,
+  up: Number.POSITIVE_INFINITY,
+  down: Number.POSITIVE_INFINITY,
+  failed: Number.POSITIVE_INFINITY,
+};
+/** A machine that goes from one state in between to the next is wedged as well (fly-machines-api.md F-10). */
+const RESTLESS_DEADLINE_MS = 20 * MINUTE_MS;
+/** A host that is away for longer is given up, where its data can be had elsewhere. */
+export const HOST_DEADLINE_MS = 10 * MINUTE_MS;
+/** A destroy that takes longer is told as stuck. */
+export const DESTROY_DEADLINE_MS = 15 * MINUTE_MS;
 /** Starts and creates an hour for one wish of the user; a crash loop ends there. */
 export const BRING_UPS_PER_HOUR = 6;
 /** Between the user's own start and the first by ourselves: time for Fly to show what the start did. */
@@ -19,10 +34,25 @@ const BRING_UP_PAUSE_MS_FIRST = SECOND_MS;
 const BRING_UP_PAUSE_MS = 5 * SECOND_MS;
 /** How long the effect of a step that Fly accepted may take to show before the step is repeated. */
 const EFFECT_MS = 15 * SECOND_MS;
+/** A fresh resource may not be visible by its id at once (fly-machines-api.md F-05): so long its absence is not believed. */
+const VISIBILITY_GRACE_MS = 15 * SECOND_MS;
+/** From when it was sent until a create is over: the client waits for 40 s. */
+const CREATE_MS_MAX = 45 * SECOND_MS;
+/** So far a list may be behind (fly-machines-api.md F-03). */
+const LIST_LAG_MS = 30 * SECOND_MS;
+/** A list may be wrongly empty for a while: its emptiness is believed when every look for so long found it. */
+const EMPTY_LIST_MS = 40 * SECOND_MS;
+/** A volume that Fly no longer knows is looked for so long before it is replaced. */
+const VOLUME_GONE_GRACE_MS = MINUTE_MS;
+/** After a create that nobody answered, the same name may be tried again: names of machines are unique. */
+const RETRY_CREATE_MS = 15 * SECOND_MS;
 
-/** Whether the machine has been in the state it is in for longer than a state in between may last. */
-export function isOverdue(state: InstanceState, now: number): boolean {
-  return state.watched !== null && now >= state.watched.since + TRANSITION_DEADLINE_MS;
+/** Whether the machine has been in the state it is in, or between states, for longer than that may last. */
+export function isOverdue(state: InstanceState, phase: MachinePhase, now: number): boolean {
+  const { watched } = state;
+  if (watched === null) return false;
+  const restlessSince = watched.restlessSince ?? now;
+  return now >= watched.since + PHASE_DEADLINE_MS[phase] || now >= restlessSince + RESTLESS_DEADLINE_MS;
 }
 
 /**
@@ -34,14 +64,34 @@ export function startDeadline(state: InstanceState, now: number): number {
   return Math.max(state.watched?.since ?? now, state.statusSince) + START_DEADLINE_MS;
 }
 
+type Creating = NonNullable<InstanceState["creating"]>;
+
 /** Whether a create is open whose resource may still show itself, so that its absence is not believed yet. */
-export function openCreateMayAppear(state: InstanceState, kind: "machine" | "volume", now: number): boolean {
-  return state.creating?.kind === kind && now < state.creating.believeAbsentAt;
+export function openCreateMayAppear(state: InstanceState, kind: Creating["kind"], now: number): boolean {
+  const { creating } = state;
+  if (creating?.kind !== kind) return false;
+  const isOver = now >= creating.sentAt + CREATE_MS_MAX + LIST_LAG_MS;
+  return !isOver || !isEmptyFor(creating.emptySince, now);
+}
+
+/** Whether every look for long enough found nothing. */
+export function isEmptyFor(emptySince: number | null, now: number): boolean {
+  return emptySince !== null && now >= emptySince + EMPTY_LIST_MS;
+}
+
+/** Whether a machine's create whose outcome is not known may be sent again under its name. */
+export function mayRetryCreate({ creating }: InstanceState, now: number): boolean {
+  return creating === null || (creating.kind === "machine" && now >= creating.sentAt + RETRY_CREATE_MS);
 }
 
 /** A resource that we made a moment ago and that has not shown itself: its absence is not believed. */
 export function notVisibleYet(resource: { createdAt: number; seen: boolean } | null, now: number): boolean {
   return resource !== null && !resource.seen && now < resource.createdAt + VISIBILITY_GRACE_MS;
+}
+
+/** Whether the volume was looked for in vain for long enough to be replaced. */
+export function isVolumeLost({ volume }: InstanceState, now: number): boolean {
+  return volume !== null && volume.missingSince !== null && now >= volume.missingSince + VOLUME_GONE_GRACE_MS;
 }
 
 /** Waits for the effect of a step that Fly accepted a moment ago; null where it may be asked for (again). */
@@ -88,4 +138,27 @@ export function tooManyBringUps(
   const pause = recent.length === 1 ? BRING_UP_PAUSE_MS_FIRST : BRING_UP_PAUSE_MS * 2 ** (recent.length - 2);
   if (latest + pause <= now) return null;
   return wait("machine", latest + pause, "a pause before the next try", rising, problem);
+}
+
+/** The leftover that is to be dealt with at this instant; `isReady` tells that the instance runs and its gateway answers. */
+export function dueLeftover(state: InstanceState, isReady: boolean, now: number): Leftover | null {
+  return state.leftovers.find((left) => isAllowed(state, left, isReady, now) && left.retryAt <= now) ?? null;
+}
+
+/** At rest, but with the next leftover in view. */
+export function settledWithLeftovers(
+  state: InstanceState,
+  status: Status,
+  reason: string,
+  isReady: boolean,
+): Decision {
+  const instants = state.leftovers
+    .filter((left) => isReady || !left.whenReady)
+    .map(({ retryAt, notBefore }) => Math.max(retryAt, notBefore));
+  return settled(status, reason, instants.length === 0 ? null : Math.min(...instants));
+}
+
+function isAllowed(state: InstanceState, left: Leftover, isReady: boolean, now: number): boolean {
+  if (state.intent === "destroyed") return true;
+  return left.notBefore <= now && (isReady || !left.whenReady);
 }

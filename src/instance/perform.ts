@@ -1,16 +1,27 @@
 import type { MachineTokens } from "../auth/machine-tokens.ts";
 import type { FlyClient, FlyResult } from "../fly/client.ts";
 import type { FlyError, FlyErrorKind } from "../fly/errors.ts";
-import { guestOf, type MachineDefaults, machineRequest, VOLUME_SIZE_GB } from "./machine-request.ts";
+import { sizeOf } from "./look.ts";
+import {
+  ENV_KEY_SECRET,
+  type EnvSeal,
+  guestOf,
+  type MachineDefaults,
+  machineRequest,
+  settingsFrom,
+  VOLUME_SIZE_GB,
+} from "./machine-request.ts";
+import { METADATA_GENERATION } from "./names.ts";
 import type { Outcome } from "./outcome.ts";
 import type { InstanceState } from "./state.ts";
-import type { Step } from "./step.ts";
+import type { Step, VolumeSource } from "./step.ts";
 
 export type PerformPorts = {
   fly: FlyClient;
   /** The tokens of this instance's machine. */
   tokens: (sandboxId: string) => Promise<MachineTokens>;
   machineDefaults: MachineDefaults;
+  envSeal: EnvSeal;
 };
 
 /** Makes the step's one call to Fly and says what came of it. No meaningful choice is made here. */
@@ -18,32 +29,35 @@ export async function perform(state: InstanceState, step: Step, ports: PerformPo
   const { fly } = ports;
   const app = state.appName;
   switch (step.kind) {
-    case "create_volume": {
+    case "create_app":
+      return createApp(state, step.name, fly);
+    case "assign_address":
+      return simple(await fly.assignAddress(app, step.type));
+    case "set_secret": {
+      const { envKey } = await ports.tokens(state.sandboxId);
+      const result = await fly.setSecret(app, ENV_KEY_SECRET, envKey);
+      return result.ok ? { kind: "secret_set", version: result.value.version } : outcomeOf(result.error);
+    }
+    case "delete_app":
+      return goneIsDone(await fly.deleteApp(app));
+    case "recover":
+      return recover(state, step.machineId, ports);
+    case "create_volume":
+    case "create_candidate": {
       const result = await fly.createVolume(app, {
         name: step.name,
         region: step.region,
         size_gb: VOLUME_SIZE_GB,
         compute: guestOf(state.machineSize),
+        ...sourceField(step.source),
       });
       if (!result.ok) return outcomeOf(result.error);
       return { kind: "volume_created", id: result.value.id, region: result.value.region ?? step.region };
     }
-    case "create_machine": {
-      const request = await requestFor(state, step.volumeId, ports);
-      const result = await fly.createMachine(app, { name: step.name, region: step.region, ...request });
-      if (result.ok) return { kind: "machine_created", id: result.value.id };
-      if (result.error.kind !== "name_taken") return outcomeOf(result.error);
-      const { machineId } = result.error;
-      // Somebody has the name; who, the look-up by name that follows an open create will tell.
-      if (machineId === null) return { kind: "outcome_unknown", message: explain(result.error) };
-      return { kind: "name_taken", machineId };
-    }
-    case "update_machine": {
-      if (state.volume === null) {
-        return { kind: "failed", code: "volume_missing", message: "No volume is known.", retryAfterMs: null };
-      }
-      return simple(await fly.updateMachine(app, step.id, await requestFor(state, state.volume.id, ports)));
-    }
+    case "create_machine":
+      return createMachine(state, step, ports);
+    case "update_machine":
+      return updateMachine(state, step.id, ports);
     case "start_machine":
       return simple(await fly.startMachine(app, step.id));
     case "stop_machine":
@@ -52,8 +66,21 @@ export async function perform(state: InstanceState, step: Step, ports: PerformPo
       return goneIsDone(await fly.destroyMachine(app, step.id));
     case "delete_volume":
       return goneIsDone(await fly.deleteVolume(app, step.id));
+    case "delete_leftover": {
+      const { kind, id } = step.left;
+      return goneIsDone(await (kind === "machine" ? fly.destroyMachine(app, id) : fly.deleteVolume(app, id)));
+    }
+    case "adopt_app":
+    case "rename_app":
     case "adopt_volume":
+    case "adopt_candidate":
+    case "drop_candidate":
     case "adopt_machine":
+    case "note_machine":
+    case "give_up_machine":
+    case "note_leftovers":
+    case "postpone_leftover":
+    case "forget_leftover":
     case "clear_create":
     case "mark_down":
     case "erase":
@@ -63,8 +90,78 @@ export async function perform(state: InstanceState, step: Step, ports: PerformPo
   }
 }
 
-async function requestFor(state: InstanceState, volumeId: string, { tokens, machineDefaults }: PerformPorts) {
-  return machineRequest(state, volumeId, await tokens(state.sandboxId), machineDefaults);
+async function createApp({ ownApp }: InstanceState, name: string, fly: FlyClient): Promise<Outcome> {
+  if (ownApp === null) throw new Error("an app is only made for a tenant with one of its own");
+  const result = await fly.createApp({ name, org_slug: ownApp.orgSlug, network: name });
+  if (!result.ok && result.error.kind === "app_name_taken") return { kind: "app_taken" };
+  return simple(result);
+}
+
+async function createMachine(
+  state: InstanceState,
+  step: Extract<Step, { kind: "create_machine" }>,
+  ports: PerformPorts,
+): Promise<Outcome> {
+  const request = await requestFor(state, step.volumeId, ports);
+  const result = await ports.fly.createMachine(state.appName, {
+    name: step.name,
+    region: step.region,
+    ...request,
+  });
+  if (result.ok) return { kind: "machine_created", id: result.value.id };
+  if (result.error.kind !== "name_taken") return outcomeOf(result.error);
+  const { machineId } = result.error;
+  // Somebody has the name; who, the look-up by name that follows an open create will tell.
+  return machineId === null
+    ? { kind: "outcome_unknown", message: explain(result.error) }
+    : { kind: "name_taken", machineId };
+}
+
+async function updateMachine(state: InstanceState, id: string, ports: PerformPorts): Promise<Outcome> {
+  if (state.volume === null) {
+    return { kind: "failed", code: "volume_missing", message: "No volume is known.", retryAfterMs: null };
+  }
+  const request = await requestFor(state, state.volume.id, ports);
+  return simple(await ports.fly.updateMachine(state.appName, id, request));
+}
+
+/** What the machine that was found tells of the record that was lost. */
+async function recover(
+  state: InstanceState,
+  machineId: string | null,
+  ports: PerformPorts,
+): Promise<Outcome> {
+  if (machineId === null) return { kind: "recovered", settings: null, size: null, generation: null };
+  const machine = await ports.fly.getMachine(state.appName, machineId);
+  if (!machine.ok) return outcomeOf(machine.error);
+  const config = machine.value.config ?? machine.value.incomplete_config;
+  const generation = Number.parseInt(config?.metadata?.[METADATA_GENERATION] ?? "", 10);
+  const tokens = await ports.tokens(state.sandboxId);
+  const env = config?.env ?? null;
+  return {
+    kind: "recovered",
+    settings: env === null ? null : await settingsFrom(env, tokens, state.sandboxId, ports.envSeal),
+    size: sizeOf(config?.guest),
+    generation: Number.isNaN(generation) ? null : generation,
+  };
+}
+
+function sourceField(source: VolumeSource): { source_volume_id?: string; snapshot_id?: string } {
+  switch (source.kind) {
+    case "empty":
+      return {};
+    case "fork":
+      return { source_volume_id: source.volumeId };
+    case "snapshot":
+      return { snapshot_id: source.snapshotId };
+    default:
+      return source satisfies never;
+  }
+}
+
+async function requestFor(state: InstanceState, volumeId: string, ports: PerformPorts) {
+  const { tokens, machineDefaults, envSeal } = ports;
+  return machineRequest(state, volumeId, await tokens(state.sandboxId), machineDefaults, envSeal);
 }
 
 function simple(result: FlyResult<unknown>): Outcome {
@@ -72,7 +169,8 @@ function simple(result: FlyResult<unknown>): Outcome {
 }
 
 function goneIsDone(result: FlyResult<unknown>): Outcome {
-  return !result.ok && result.error.kind === "not_found" ? { kind: "done" } : simple(result);
+  const isGone = !result.ok && (result.error.kind === "not_found" || result.error.kind === "app_missing");
+  return isGone ? { kind: "done" } : simple(result);
 }
 
 function outcomeOf(error: FlyError): Outcome {
@@ -83,19 +181,28 @@ function outcomeOf(error: FlyError): Outcome {
     case "no_capacity":
     case "quota":
       return { kind: "no_capacity", message };
+    case "limit":
+      return { kind: "failed", code: "fly_limit", message, retryAfterMs: LIMIT_PAUSE_MS };
     case "unauthorized":
       return { kind: "failed", code: "fly_unauthorized", message, retryAfterMs: null };
-    case "rate_limited":
     case "leased":
+      return { kind: "failed", code: "machine_leased", message, retryAfterMs: error.retryAfterMs };
+    case "rate_limited":
       return { kind: "failed", code: "fly_busy", message, retryAfterMs: error.retryAfterMs };
+    case "host_disabled":
+      return { kind: "failed", code: "fly_busy", message, retryAfterMs: LIMIT_PAUSE_MS };
     case "not_in_state":
-    case "volume_bound":
     case "conflict":
-      return { kind: "failed", code: "fly_busy", message, retryAfterMs: null };
+      return { kind: "failed", code: "machine_busy", message, retryAfterMs: null };
+    case "volume_bound":
+      return { kind: "failed", code: "volume_busy", message, retryAfterMs: null };
     case "volume_missing":
       return { kind: "failed", code: "volume_missing", message, retryAfterMs: null };
+    case "image_missing":
+      return { kind: "failed", code: "image_missing", message, retryAfterMs: null };
     case "not_found":
     case "app_missing":
+    case "app_name_taken":
     case "name_taken":
     case "invalid":
       return { kind: "failed", code: "fly_refused", message, retryAfterMs: null };
@@ -103,6 +210,9 @@ function outcomeOf(error: FlyError): Outcome {
       return error satisfies never;
   }
 }
+
+/** What no repetition changes soon is not asked for again at once. */
+const LIMIT_PAUSE_MS = 60_000;
 
 /**
  * What the user may read of it. Fly's own words stay in the operator's log: they name organisations, other holders of a lease,
@@ -116,6 +226,8 @@ const EXPLANATIONS: Record<FlyErrorKind, string> = {
   unknown_outcome: "Fly did not answer, or not in a way that tells what happened",
   no_capacity: "Fly has no room for it there",
   quota: "A quota at Fly is used up",
+  limit: "The Fly organization may have no more machines",
+  host_disabled: "Fly takes no machines on that host for now",
   unauthorized: "Fly refused the Worker's token",
   rate_limited: "Fly asks for fewer calls",
   leased: "The machine is held by another operation",
@@ -123,8 +235,10 @@ const EXPLANATIONS: Record<FlyErrorKind, string> = {
   volume_bound: "The volume is still bound to another machine",
   conflict: "Another operation was faster",
   volume_missing: "Fly does not know the volume",
+  image_missing: "Fly can't fetch the machine's image",
   not_found: "Fly does not know the machine",
   app_missing: "Fly does not know the app",
+  app_name_taken: "The app's name is taken",
   name_taken: "The machine's name is taken",
   invalid: "Fly refused the request",
 };

@@ -30,7 +30,10 @@ export function nextAlarmAt(
 ): number {
   const pause =
     verdict.kind === "settled"
-      ? REST_MS[status]
+      ? Math.min(
+          REST_MS[status],
+          Math.max((verdict.againAt ?? Number.POSITIVE_INFINITY) - now, TRANSITION_MS_MIN),
+        )
       : Math.max(
           Math.min(Math.max((now - statusSince) / 4, TRANSITION_MS_MIN), TRANSITION_MS_MAX),
           Math.min(verdict.nextAt - now, REST_MS[status]),

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { migrate } from "./migrations.ts";
 
 /** What the user wants. */
 const intentSchema = z.enum(["running", "stopped", "destroyed"]);
@@ -51,6 +52,8 @@ const problemCodeSchema = z.enum([
   "host_unreachable",
   "machine_gone",
   "machine_stopped",
+  "machine_busy",
+  "machine_leased",
   "machine_not_ours",
   "machine_wedged",
   "mount_wrong",
@@ -67,6 +70,8 @@ const lastErrorSchema = z.strictObject({
   code: problemCodeSchema,
   message: z.string(),
   at: z.number(),
+  /** How often it was met since. */
+  attempts: z.int(),
   nextTryAt: z.number().nullable(),
 });
 export type LastError = z.infer<typeof lastErrorSchema>;
@@ -80,6 +85,8 @@ const candidateSchema = z.strictObject({
   region: z.string(),
   createdAt: z.number(),
   seen: z.boolean(),
+  /** Made from a snapshot, which may be older than what it takes the place of. */
+  isOlderCopy: z.boolean(),
 });
 
 /** What is to go, and is not needed for anything else. */
@@ -110,8 +117,8 @@ export const instanceStateSchema = z.strictObject({
   ownApp: z
     .strictObject({
       orgSlug: z.string().min(1),
-      stage: z.enum(["wanted", "created", "reachable", "ready"]),
-      /** How often a name was found taken by a stranger. */
+      stage: z.enum(["wanted", "created", "ready"]),
+      /** How often its name was found taken by a stranger. */
       renames: z.int(),
       /** The version of the app's secrets that machines must see. */
       secretsVersion: z.int().nullable(),
@@ -120,8 +127,10 @@ export const instanceStateSchema = z.strictObject({
   volumeName: z.string().min(1),
   /** Candidates by priority. */
   regions: z.array(z.string().min(1)).min(1),
-  /** Regions that had no room, and until when they go last. */
-  fullRegions: z.array(z.strictObject({ region: z.string(), until: z.number() })),
+  /** Where there was no room, for anything in the region or for a machine on the host of our volume, and until when it goes last. */
+  fullRegions: z.array(
+    z.strictObject({ region: z.string(), scope: z.enum(["region", "host"]), until: z.number() }),
+  ),
   /** Tries in a row that found no room, since the user last asked. */
   capacityTries: z.int(),
   machineSize: machineSizeSchema,
@@ -147,8 +156,8 @@ export const instanceStateSchema = z.strictObject({
       adoptsIntent: z.boolean(),
     })
     .nullable(),
-  /** The name under which the next machine is created: the sandbox id, or a later name when Fly can't free that one. */
-  machineName: z.string().min(1),
+  /** Names that Fly can't free: the next machine is created under the one after. The first is the sandbox id. */
+  machineNames: z.int(),
   /** Conflicts in a row over a name whose holder could not be seen. */
   nameConflicts: z.int(),
   machine: z
@@ -181,19 +190,29 @@ export const instanceStateSchema = z.strictObject({
     .strictObject({
       kind: z.enum(["app", "machine", "volume", "candidate"]),
       name: z.string(),
-      /** From when on a look-up by name that finds nothing is believed. */
-      believeAbsentAt: z.number(),
-      /** Since when every look found nothing. */
+      sentAt: z.number(),
+      /** When an earlier create of this kind was sent, whose outcome is not known either. */
+      earlierAt: z.number().nullable(),
+      /** Since when every look by name found nothing. */
       emptySince: z.number().nullable(),
+      /** What a volume begins with. */
+      source: z.enum(["empty", "fork", "snapshot"]),
     })
     .nullable(),
   /** A look-up by name once decided that something was not there: a destroy looks twice before it ends. */
   doubtful: z.boolean(),
   /** Since when every look of a destroy found nothing of this instance. */
   sweptSince: z.number().nullable(),
-  /** What was seen last: since when the machine is in its state, and since when its controller is silent. */
+  /** What was seen last of the machine. */
   watched: z
-    .strictObject({ flyState: z.string(), since: z.number(), silentSince: z.number().nullable() })
+    .strictObject({
+      flyState: z.string(),
+      since: z.number(),
+      /** Since when it is in one state in between after the other; null in a state that lasts. */
+      restlessSince: z.number().nullable(),
+      /** Since when its controller does not answer. */
+      silentSince: z.number().nullable(),
+    })
     .nullable(),
   /** The last step that Fly accepted for the machine, whose effect may not show yet. */
   accepted: z.strictObject({ kind: z.string(), at: z.number() }).nullable(),
@@ -235,7 +254,7 @@ export function newState(identity: Identity, wishes: Wishes, now: number): Insta
     statusSince: now,
     lastError: null,
     recovery: null,
-    machineName: identity.sandboxId,
+    machineNames: 0,
     nameConflicts: 0,
     machine: null,
     volume: null,
@@ -308,7 +327,7 @@ export type ReadState =
 /** Parses a stored record. What can't be read is reported by field path, never by value, since values are secrets. */
 export function readState(stored: unknown): ReadState {
   if (stored === undefined || stored === null) return { kind: "absent" };
-  const parsed = instanceStateSchema.safeParse(stored);
+  const parsed = instanceStateSchema.safeParse(migrate(stored));
   if (parsed.success) return { kind: "readable", state: parsed.data };
   const issues = parsed.error.issues.slice(0, 10).map((issue) => `${issue.path.join(".")}: ${issue.code}`);
   return { kind: "unreadable", issues: issues.join(", ") };

@@ -1,21 +1,55 @@
-import type { ProblemCode, Status } from "./state.ts";
+import type { Intent, MachineSize, ProblemCode, Status } from "./state.ts";
+
+/** What a new volume begins with. */
+export type VolumeSource = { kind: "empty" } | { kind: "fork"; volumeId: string } | SnapshotSource;
+type SnapshotSource = { kind: "snapshot"; snapshotId: string; createdAt: string };
 
 /** One effect that brings the world, or our record of it, nearer to the intent. */
 export type Step =
-  | { kind: "create_volume"; name: string; region: string }
-  | { kind: "adopt_volume"; id: string; region: string }
+  | { kind: "create_app"; name: string }
+  | { kind: "adopt_app" }
+  /** The name is a stranger's: the next one is taken. */
+  | { kind: "rename_app"; renames: number; name: string }
+  | { kind: "assign_address"; type: "shared_v4" | "v6" }
+  | { kind: "set_secret" }
+  | { kind: "delete_app" }
+  /** The lost ids, as they were found again. */
+  | {
+      kind: "recover";
+      machineId: string | null;
+      volume: KnownVolume | null;
+      intent: Intent | null;
+      others: Left[];
+    }
+  | { kind: "create_volume"; name: string; region: string; source: VolumeSource; isReplacement: boolean }
+  | { kind: "adopt_volume"; id: string; region: string; hasData: boolean }
+  | { kind: "create_candidate"; name: string; region: string; source: VolumeSource }
+  | { kind: "adopt_candidate"; id: string; region: string }
+  | { kind: "drop_candidate" }
   | { kind: "create_machine"; name: string; region: string; volumeId: string }
-  | { kind: "adopt_machine"; id: string }
-  | { kind: "update_machine"; id: string; generation: number }
+  /** Ours by metadata and mount; it keeps the size that it has. */
+  | { kind: "adopt_machine"; id: string; volumeId: string; size: MachineSize | null }
+  /** A machine that holds our volume: its id is stored, so that it is looked at. */
+  | { kind: "note_machine"; id: string }
+  | { kind: "update_machine"; id: string; generation: number; remounts: boolean }
   | { kind: "start_machine"; id: string }
   | { kind: "stop_machine"; id: string }
   | { kind: "destroy_machine"; id: string }
+  /** Fly can't destroy it for now: it is left to be destroyed later, and the next one gets another name. */
+  | { kind: "give_up_machine"; id: string }
   | { kind: "delete_volume"; id: string }
+  | { kind: "note_leftovers"; found: Left[] }
+  | { kind: "delete_leftover"; left: Left }
+  | { kind: "postpone_leftover"; left: Left }
+  | { kind: "forget_leftover"; left: Left }
   /** A create that was sent and left nothing behind. */
   | { kind: "clear_create" }
   /** The machine went down on its own: say so before it is brought back. */
   | { kind: "mark_down"; forgetId: boolean; code: ProblemCode; message: string }
   | { kind: "erase" };
+
+export type KnownVolume = { id: string; region: string; hasData: boolean };
+export type Left = { kind: "machine" | "volume"; id: string };
 
 /** What a wait ends on, besides its deadline and a newer intent. */
 export type Awaited = "time" | "machine" | "gateway";
@@ -35,4 +69,11 @@ export type Decision =
       /** Fly could not be asked: counts as a failed step, so that the pauses grow. */
       failed: boolean;
     }
-  | { kind: "settled"; status: Status; reason: string; problem: Problem | null };
+  | {
+      kind: "settled";
+      status: Status;
+      reason: string;
+      problem: null;
+      /** When something of little weight is to be looked at again, before the usual time. */
+      againAt: number | null;
+    };

@@ -1,13 +1,12 @@
 import { clipEvent, EVENTS_MAX, type InstanceEvent } from "./events.ts";
-import type { StoragePort } from "./loop.ts";
+import type { KeeperStorage } from "./keeper.ts";
 import { instanceStateSchema, type InstanceState, type ReadState, readState } from "./state.ts";
 
 const STATE_KEY = "instance";
 /** Trimmed when this far over its bound, so that not every line costs a delete. */
 const EVENTS_SLACK = 50;
 
-export type InstanceStore = StoragePort & {
-  read(): ReadState;
+export type InstanceStore = KeeperStorage & {
   events(limit: number): InstanceEvent[];
 };
 
@@ -56,6 +55,9 @@ export function createStore(storage: DurableObjectStorage): InstanceStore {
           limit,
         )
         .toArray();
+    },
+    async setAlarm(at) {
+      await storage.setAlarm(at);
     },
     async erase() {
       await storage.deleteAlarm();

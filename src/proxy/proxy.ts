@@ -20,13 +20,18 @@ type Instance = Pick<DurableObjectStub<KiloClawInstance>, "resolveRoute" | "doub
  * Passes a signed-in user's request on to the user's own machine, streamed both ways, upgrades included. A machine that is
  * silent is doubted: the instance looks at once, and a request that changed nothing and has no body is sent once more.
  */
-export async function proxyRequest(request: Request, instance: Instance, config: Config): Promise<Proxied> {
-  const route = await instance.resolveRoute();
+export async function proxyRequest(
+  request: Request,
+  userId: string,
+  instance: Instance,
+  config: Config,
+): Promise<Proxied> {
+  const route = await instance.resolveRoute(userId);
   if (route.kind !== "route") return { kind: "no_route", route };
   const response = await send(request, route, config);
   if (response !== null) return { kind: "answered", response };
   await instance.doubt();
-  const again = await instance.resolveRoute();
+  const again = await instance.resolveRoute(userId);
   if (again.kind !== "route") return { kind: "no_route", route: again };
   if (request.body !== null || (request.method !== "GET" && request.method !== "HEAD"))
     return { kind: "unreachable" };

@@ -1,10 +1,11 @@
 import { DEFAULT_MACHINE_SIZE } from "../machine-request.ts";
-import type {
-  MachinePhase,
-  Observation,
-  ObservedGateway,
-  ObservedMachine,
-  ObservedVolume,
+import {
+  type MachinePhase,
+  NOTHING_ASKED,
+  type Observation,
+  type ObservedGateway,
+  type ObservedMachine,
+  type ObservedVolume,
 } from "../observation.ts";
 import { type InstanceState, newState } from "../state.ts";
 
@@ -19,15 +20,28 @@ export function record(fields: Partial<InstanceState> = {}): InstanceState {
     channels: { telegramBotToken: null, discordBotToken: null, slackBotToken: null, slackAppToken: null },
   };
   const fresh = newState(
-    { userId: "user-1", sandboxId: "dXNlci0x", appName: "app", volumeName: "kc_volume" },
+    { userId: "user-1", sandboxId: "dXNlci0x", appName: "app", ownApp: null, volumeName: "kc_volume" },
     { regions: ["ams", "fra"], machineSize: DEFAULT_MACHINE_SIZE, settings, fingerprint: "f1" },
     NOW,
   );
   return { ...fresh, ...fields };
 }
 
-export const knownMachine = { id: "m1", createdAt: NOW - 3_600_000, seen: true };
-export const knownVolume = { id: "vol_1", region: "ams", createdAt: NOW - 3_600_000, seen: true };
+export const knownMachine = {
+  id: "m1",
+  createdAt: NOW - 3_600_000,
+  seen: true,
+  verified: true,
+  remounted: false,
+};
+export const knownVolume = {
+  id: "vol_1",
+  region: "ams",
+  createdAt: NOW - 3_600_000,
+  seen: true,
+  hasData: true,
+  missingSince: null,
+};
 
 export function machineIn(
   phase: MachinePhase,
@@ -41,7 +55,10 @@ export function machineIn(
     flyState: phase,
     ours: true,
     generation: 1,
+    mount: { volumeId: "vol_1", isRightPath: true },
+    size: DEFAULT_MACHINE_SIZE,
     exit: null,
+    createdAt: "2026-11-01T10:00:00Z",
     ...fields,
   };
 }
@@ -50,7 +67,10 @@ export const freeVolume: Extract<ObservedVolume, { kind: "present" }> = {
   kind: "present",
   id: "vol_1",
   region: "ams",
-  attachedMachineId: null,
+  hasData: true,
+  isReachable: true,
+  holder: null,
+  snapshot: null,
 };
 
 export function saw(
@@ -58,5 +78,5 @@ export function saw(
   volume: ObservedVolume = { kind: "none" },
   gateway: ObservedGateway = { kind: "none" },
 ): Observation {
-  return { machine, volume, gateway };
+  return { ...NOTHING_ASKED, machine, volume, gateway };
 }

@@ -1,0 +1,141 @@
+import type { FlyClient } from "../fly/client.ts";
+import type { FlyError } from "../fly/errors.ts";
+import { type FlyMachine, type FlyVolume, isVolumeGone } from "../fly/schemas.ts";
+import { METADATA_GENERATION, METADATA_SANDBOX, METADATA_USER, VOLUME_PATH } from "./names.ts";
+import type { ObservedMachine, PresentVolume, Snapshot, Unknown } from "./observation.ts";
+import { phaseOf } from "./phase.ts";
+import type { InstanceState, MachineSize } from "./state.ts";
+
+/** What a call that failed says of the world: nothing. Fly's own words stay in the operator's log. */
+export function unknown({ kind, status }: FlyError): Unknown {
+  if (kind === "unauthorized") {
+    return { kind: "unknown", code: "fly_unauthorized", why: "Fly refused the Worker's token" };
+  }
+  const why = status === null ? "Fly did not answer" : `Fly answered ${status}`;
+  return { kind: "unknown", code: "fly_unreachable", why };
+}
+
+/** In an app of the tenant's own, a missing app tells that nothing of it exists. */
+export function isGone(state: InstanceState, error: FlyError): boolean {
+  return error.kind === "not_found" || (error.kind === "app_missing" && state.ownApp !== null);
+}
+
+/** The machine of this id: one call. */
+export async function lookAtMachine(
+  state: InstanceState,
+  fly: FlyClient,
+  id: string,
+): Promise<ObservedMachine> {
+  const answer = await fly.getMachine(state.appName, id);
+  if (!answer.ok) return isGone(state, answer.error) ? { kind: "absent" } : unknown(answer.error);
+  const machine = answer.value;
+  const phase = phaseOf(machine.state);
+  if (phase === "gone") return { kind: "absent" };
+  // Fly keeps the last state of a machine whose host is gone (fly-machines-api.md §5.2); it tells nothing.
+  if (machine.host_status === "unreachable") return { kind: "unreachable", id };
+  if (phase === null) {
+    return { kind: "unknown", code: "fly_unreachable", why: `Fly reports the machine as "${machine.state}"` };
+  }
+  const config = machine.config ?? machine.incomplete_config;
+  if (config === undefined || config === null) {
+    return { kind: "unknown", code: "fly_unreachable", why: "Fly does not tell whose machine it is" };
+  }
+  const { metadata } = config;
+  const generation = Number.parseInt(metadata?.[METADATA_GENERATION] ?? "", 10);
+  const mount = config.mounts?.[0];
+  return {
+    kind: "present",
+    id: machine.id,
+    instanceId: machine.instance_id ?? "",
+    phase,
+    flyState: machine.state,
+    ours: metadata?.[METADATA_USER] === state.userId && metadata[METADATA_SANDBOX] === state.sandboxId,
+    generation: Number.isNaN(generation) ? null : generation,
+    mount:
+      mount?.volume === undefined
+        ? null
+        : { volumeId: mount.volume, isRightPath: mount.path === VOLUME_PATH },
+    size: sizeOf(config.guest),
+    exit: describeExit(machine),
+    createdAt: machine.created_at ?? "",
+  };
+}
+
+/** The size of a machine as Fly tells it, where it does. */
+export function sizeOf(guest: GuestView): MachineSize | null {
+  const { cpu_kind: cpuKind, cpus, memory_mb: memoryMb } = guest ?? {};
+  if (cpus === undefined || memoryMb === undefined) return null;
+  return cpuKind === "shared" || cpuKind === "performance" ? { cpuKind, cpus, memoryMb } : null;
+}
+
+type GuestView =
+  | { cpu_kind?: string | undefined; cpus?: number | undefined; memory_mb?: number | undefined }
+  | null
+  | undefined;
+
+function describeExit(machine: FlyMachine): string | null {
+  const exit = machine.events?.find(({ type }) => type === "exit")?.request?.exit_event;
+  if (exit === undefined || exit.requested_stop === true) return null;
+  if (exit.oom_killed === true) return "it ran out of memory";
+  if (exit.signal !== undefined && exit.signal > 0) return `killed by signal ${exit.signal}`;
+  return exit.exit_code === undefined ? null : `exit code ${exit.exit_code}`;
+}
+
+/** The volume of this id, and nothing about who holds it beyond what Fly names: one call, and one more for an unreachable one. */
+export async function lookAtVolume(
+  state: InstanceState,
+  fly: FlyClient,
+  id: string,
+): Promise<PresentVolume | { kind: "absent" } | Unknown> {
+  const answer = await fly.getVolume(state.appName, id);
+  if (!answer.ok) return isGone(state, answer.error) ? { kind: "absent" } : unknown(answer.error);
+  if (isVolumeGone(answer.value)) return { kind: "absent" };
+  const isReachable = answer.value.host_status !== "unreachable";
+  const snapshot = isReachable ? null : await newestSnapshot(state, fly, id);
+  return snapshot !== null && "kind" in snapshot
+    ? snapshot
+    : presentVolume(state, answer.value, isReachable, snapshot);
+}
+
+function presentVolume(
+  state: InstanceState,
+  volume: FlyVolume,
+  isReachable: boolean,
+  snapshot: Snapshot | null,
+): PresentVolume {
+  const { id, attached_machine_id: holder } = volume;
+  return {
+    kind: "present",
+    id,
+    // A missing region means: as it was (fly-machines-api.md §6.1).
+    region: volume.region ?? (state.volume?.id === id ? state.volume.region : (state.regions[0] ?? "")),
+    hasData: !isKnownEmpty(volume),
+    isReachable,
+    holder: typeof holder === "string" && isMachineId(holder) ? { id: holder, is: "unknown" } : null,
+    snapshot,
+  };
+}
+
+/** Block numbers are 0 until the first mount (fly-machines-api.md §6.1). What Fly does not tell is taken for data. */
+function isKnownEmpty({ blocks, bytes_used: bytesUsed, attached_machine_id: holder }: FlyVolume): boolean {
+  return blocks === 0 && (bytesUsed ?? 0) === 0 && (holder ?? null) === null;
+}
+
+/** For minutes after a holder was destroyed, Fly may name it by characters that are no id (fly-machines-api.md F-18). */
+function isMachineId(text: string): boolean {
+  return /^[0-9a-z]+$/.test(text);
+}
+
+/** The newest snapshot that can be restored; Fly lists them for volumes that are gone, too. */
+export async function newestSnapshot(
+  state: InstanceState,
+  fly: FlyClient,
+  volumeId: string,
+): Promise<Snapshot | null | Unknown> {
+  const answer = await fly.listSnapshots(state.appName, volumeId);
+  if (!answer.ok) return isGone(state, answer.error) ? null : unknown(answer.error);
+  const [newest] = answer.value
+    .filter(({ status }) => status === undefined || status === "created")
+    .toSorted((a, b) => (b.created_at ?? "").localeCompare(a.created_at ?? ""));
+  return newest === undefined ? null : { id: newest.id, createdAt: newest.created_at ?? "" };
+}

@@ -1,0 +1,100 @@
+import { z } from "zod";
+import type { InstanceState } from "./state.ts";
+
+/** Any record carries its version; what else a version had is its migration's to read. */
+const versionedSchema = z.looseObject({ version: z.int() });
+
+/** From the version that stands before each to the next. A record that does not fit is left as it is, for the schema to refuse. */
+const MIGRATIONS: Record<number, (record: Record<string, unknown>) => Record<string, unknown>> = {
+  1: fromFirst,
+};
+
+/** The record as the newest version has it; what is not a record of a known version is given back untouched. */
+export function migrate(stored: unknown): unknown {
+  let current = stored;
+  // Each turn grows the version, so there are no more turns than migrations.
+  for (let turn = 0; turn < Object.keys(MIGRATIONS).length; turn += 1) {
+    const versioned = versionedSchema.safeParse(current);
+    if (!versioned.success) return current;
+    const migration = MIGRATIONS[versioned.data.version];
+    if (migration === undefined) return current;
+    current = migration(versioned.data);
+  }
+  return current;
+}
+
+const idAndTimes = { id: z.string(), createdAt: z.number(), seen: z.boolean() };
+
+/** What of version 1 changed its shape. */
+const firstSchema = z.looseObject({
+  machine: z.strictObject(idAndTimes).nullable(),
+  volume: z.strictObject({ ...idAndTimes, region: z.string() }).nullable(),
+  creating: z
+    .strictObject({ kind: z.enum(["machine", "volume"]), name: z.string(), believeAbsentAt: z.number() })
+    .nullable(),
+  watched: z
+    .strictObject({ flyState: z.string(), since: z.number(), silentSince: z.number().nullable() })
+    .nullable(),
+  lastError: z.looseObject({}).nullable(),
+  lastStartedAt: z.number().nullable(),
+});
+
+/** Version 1 believed an absence from this long after a create was sent. */
+const BELIEVED_AFTER_MS = 60_000;
+
+/** Apps of a tenant's own, candidates, leftovers and recovery came with version 2. */
+function fromFirst(record: Record<string, unknown>): Record<string, unknown> {
+  const first = firstSchema.safeParse(record);
+  if (!first.success) return record;
+  const { machine, volume, creating, watched, lastError, lastStartedAt, ...rest } = first.data;
+  const added: Pick<
+    InstanceState,
+    | "version"
+    | "ownApp"
+    | "fullRegions"
+    | "capacityTries"
+    | "recovery"
+    | "machineNames"
+    | "nameConflicts"
+    | "candidate"
+    | "leftovers"
+    | "doubtful"
+    | "sweptSince"
+    | "machine"
+    | "volume"
+    | "creating"
+    | "watched"
+    | "lastStartedAt"
+  > = {
+    version: 2,
+    ownApp: null,
+    fullRegions: [],
+    capacityTries: 0,
+    recovery: null,
+    machineNames: 0,
+    nameConflicts: 0,
+    candidate: null,
+    leftovers: [],
+    doubtful: true,
+    sweptSince: null,
+    machine: machine === null ? null : { ...machine, verified: true, remounted: false },
+    volume:
+      volume === null
+        ? null
+        : { ...volume, hasData: machine !== null || lastStartedAt !== null, missingSince: null },
+    creating:
+      creating === null
+        ? null
+        : {
+            kind: creating.kind,
+            name: creating.name,
+            sentAt: creating.believeAbsentAt - BELIEVED_AFTER_MS,
+            earlierAt: null,
+            emptySince: null,
+            source: "empty",
+          },
+    watched: watched === null ? null : { ...watched, restlessSince: null },
+    lastStartedAt,
+  };
+  return { ...rest, ...added, lastError: lastError === null ? null : { ...lastError, attempts: 1 } };
+}

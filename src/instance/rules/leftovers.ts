@@ -1,0 +1,22 @@
+import { step } from "../decisions.ts";
+import type { ObservedLeftover } from "../observation.ts";
+import type { InstanceState, Status } from "../state.ts";
+import type { Decision } from "../step.ts";
+
+/** What is not needed any more goes, one at a time and after everything else; null when none is due. */
+export function leftoverNext(state: InstanceState, seen: ObservedLeftover, status: Status): Decision | null {
+  if (seen.kind === "none") return null;
+  const known = state.leftovers.find(({ id }) => id === seen.id);
+  if (known === undefined) return null;
+  const left = { kind: known.kind, id: known.id };
+  switch (seen.kind) {
+    case "absent":
+      return step({ kind: "forget_leftover", left }, "it is gone", status, state.lastError);
+    case "present":
+      return step({ kind: "delete_leftover", left }, "it is not needed any more", status, state.lastError);
+    case "unknown":
+      return step({ kind: "postpone_leftover", left }, "Fly did not tell of it", status, state.lastError);
+    default:
+      return seen satisfies never;
+  }
+}

@@ -1,0 +1,88 @@
+import { notOurs, refused, step, unknown, wedged } from "../decisions.ts";
+import type { Observation, PresentMachine } from "../observation.ts";
+import { awaitEffect, settledWithLeftovers } from "../patience.ts";
+import type { InstanceState, Status } from "../state.ts";
+import type { Decision } from "../step.ts";
+import { leftoverNext } from "./leftovers.ts";
+import {
+  absentMachine,
+  between,
+  destroyStale,
+  hostAway,
+  isRefusedForLong,
+  verifyMachine,
+} from "./machine.ts";
+import { candidateFirst, dropCandidate, volumeFirst } from "./storage.ts";
+
+/** Never starts anything. A volume is made once, at provision, so that there is a place for the data. */
+export function decideStopped(state: InstanceState, seen: Observation, now: number): Decision {
+  const atRest: Status = state.lastStartedAt === null && state.machine === null ? "provisioned" : "stopped";
+  const { machine } = seen;
+  switch (machine.kind) {
+    case "unknown":
+      return unknown(machine, state.status, now);
+    case "unreachable":
+      return hostAway(state.status, now);
+    case "none":
+      return (
+        volumeFirst(state, seen.volume, now, atRest) ?? rest(state, seen, now, atRest, "no machine is wanted")
+      );
+    case "absent":
+      return absentMachine(state, now, state.status, "stopped", "Fly no longer knows the machine.");
+    case "present":
+      break;
+    default:
+      return machine satisfies never;
+  }
+  if (!machine.ours) return refused(state.status, now, notOurs(machine.id));
+  if (state.volume === null) {
+    const first = volumeFirst(state, seen.volume, now, state.status);
+    if (first !== null) return first;
+  }
+  return verifyMachine(state, machine, state.status, now) ?? bringDown(state, machine, seen, now);
+}
+
+function bringDown(state: InstanceState, machine: PresentMachine, seen: Observation, now: number): Decision {
+  switch (machine.phase) {
+    case "launching":
+    case "starting":
+    case "up":
+      if (isRefusedForLong(state)) {
+        return destroyStale(state, machine, "it refuses to stop", "stopping", now, wedged(machine.flyState));
+      }
+      return (
+        awaitEffect(state, "stop_machine", "stopping", now) ??
+        step(
+          { kind: "stop_machine", id: machine.id },
+          `it is ${machine.flyState} and not wanted`,
+          "stopping",
+          state.lastError,
+        )
+      );
+    case "stopping":
+    case "replacing":
+    case "destroying":
+      return between(state, machine, "stopping", now);
+    case "down":
+    case "failed":
+      return rest(state, seen, now, "stopped", "the machine is down, as wished");
+    default:
+      return machine.phase satisfies never;
+  }
+}
+
+/** At rest, with what is not needed any more cleared away. */
+function rest(
+  state: InstanceState,
+  seen: Observation,
+  now: number,
+  status: Status,
+  reason: string,
+): Decision {
+  return (
+    candidateFirst(state, seen, now, status) ??
+    dropCandidate(state, status) ??
+    leftoverNext(state, seen.leftover, status) ??
+    settledWithLeftovers(state, status, reason, false)
+  );
+}

@@ -1,0 +1,131 @@
+import { HOST_AWAY, RECHECK_MS, refused, step, unknown, wait } from "../decisions.ts";
+import type { Observation, ObservedVolume, PresentVolume } from "../observation.ts";
+import { isVolumeLost, notVisibleYet, openCreateMayAppear } from "../patience.ts";
+import type { InstanceState, Status } from "../state.ts";
+import type { Decision, VolumeSource } from "../step.ts";
+import { nextRegion, noCapacity } from "./capacity.ts";
+
+const SECOND_MS = 1_000;
+/** Refusals in a row of a restore, over some six minutes, after which the snapshot is taken for one that can't be restored. */
+const RESTORE_REFUSALS_MAX = 10;
+
+export const VOLUME_NOT_ASKED = { code: "fly_unreachable", why: "the volume was not asked for" } as const;
+
+/** A volume of our own, before anything needs it; null when there is nothing to do about it. */
+export function volumeFirst(
+  state: InstanceState,
+  volume: ObservedVolume,
+  now: number,
+  status: Status,
+): Decision | null {
+  if (volume.kind === "unknown") return unknown(volume, status, now);
+  if (volume.kind === "none") return unknown(VOLUME_NOT_ASKED, status, now);
+  if (volume.kind === "present") {
+    if (volume.id === state.volume?.id) return null;
+    const { id, region } = volume;
+    const { creating } = state;
+    // Only of what was asked for as empty it is known that there can be nothing on it.
+    const hasData = volume.hasData || creating?.kind !== "volume" || creating.source !== "empty";
+    const reason =
+      state.volume === null ? "a volume of our name exists" : "it has our name, and the stored one is gone";
+    return step({ kind: "adopt_volume", id, region, hasData }, reason, status);
+  }
+  if (notVisibleYet(state.volume, now)) {
+    return wait("time", now + SECOND_MS, "the new volume is not visible yet", status);
+  }
+  if (state.volume !== null && !isVolumeLost(state, now)) {
+    return wait("time", now + RECHECK_MS, "the volume is looked for again before it is replaced", status, {
+      code: "volume_missing",
+      message: `Fly no longer knows the volume ${state.volume.id}.`,
+    });
+  }
+  if (openCreateMayAppear(state, "volume", now)) {
+    return wait("time", now + SECOND_MS, "a volume may still appear", status, state.lastError);
+  }
+  return makeVolume(state, volume, now, status);
+}
+
+/** From the newest snapshot of a volume that is lost, where there is one; else empty. */
+function makeVolume(
+  state: InstanceState,
+  { snapshot }: Extract<ObservedVolume, { kind: "absent" }>,
+  now: number,
+  status: Status,
+): Decision {
+  const isReplacement = state.volume !== null;
+  const isRefused = state.lastError?.code === "fly_refused" && state.failures >= RESTORE_REFUSALS_MAX;
+  const source: VolumeSource =
+    isReplacement && snapshot !== null && !isRefused
+      ? { kind: "snapshot", snapshotId: snapshot.id, createdAt: snapshot.createdAt }
+      : { kind: "empty" };
+  const region = nextRegion(state, now);
+  if (region === null) return noCapacity(state, now, status);
+  return step(
+    { kind: "create_volume", name: state.volumeName, region, source, isReplacement },
+    isReplacement ? "the volume is gone" : "there is no volume yet",
+    status,
+    state.lastError,
+  );
+}
+
+/** What the machine is made on: the candidate where there is one, else the instance's volume; or what comes before that. */
+export function placeFor(
+  state: InstanceState,
+  seen: Observation,
+  now: number,
+  status: Status,
+): { kind: "place"; volume: PresentVolume } | { kind: "first"; decision: Decision } {
+  const candidate = candidateFirst(state, seen, now, status);
+  if (candidate !== null) return { kind: "first", decision: candidate };
+  if (state.candidate !== null && seen.candidate.kind === "present") {
+    return { kind: "place", volume: seen.candidate };
+  }
+  const first = volumeFirst(state, seen.volume, now, status);
+  if (first !== null) return { kind: "first", decision: first };
+  if (seen.volume.kind === "present") return { kind: "place", volume: seen.volume };
+  return { kind: "first", decision: unknown(VOLUME_NOT_ASKED, status, now) };
+}
+
+/** A candidate that is under way is waited for and taken over; one that is gone is forgotten. */
+export function candidateFirst(
+  state: InstanceState,
+  { candidate }: Observation,
+  now: number,
+  status: Status,
+): Decision | null {
+  const isOpen = state.creating?.kind === "candidate";
+  if (state.candidate === null && !isOpen) return null;
+  switch (candidate.kind) {
+    case "none":
+      return unknown({ code: "fly_unreachable", why: "the candidate was not asked for" }, status, now);
+    case "unknown":
+      return unknown(candidate, status, now);
+    case "present":
+      if (state.candidate !== null) return null;
+      return step(
+        { kind: "adopt_candidate", id: candidate.id, region: candidate.region },
+        "the copy that was asked for exists",
+        status,
+      );
+    case "absent":
+      if (notVisibleYet(state.candidate, now) || openCreateMayAppear(state, "candidate", now)) {
+        return wait("time", now + SECOND_MS, "a copy may still appear", status, state.lastError);
+      }
+      return state.candidate === null
+        ? step({ kind: "clear_create" }, "the copy was not made", status)
+        : step({ kind: "drop_candidate" }, "the copy is gone", status);
+    default:
+      return candidate satisfies never;
+  }
+}
+
+/** A candidate that nobody needs any more goes, once nothing of it is open. */
+export function dropCandidate(state: InstanceState, status: Status): Decision | null {
+  if (state.candidate === null || state.creating !== null) return null;
+  return step({ kind: "drop_candidate" }, "the machine stays where it is", status);
+}
+
+/** A volume on a host that can't be reached, without a snapshot: nothing is made in the place of data that may come back. */
+export function waitForHost(now: number, status: Status): Decision {
+  return refused(status, now, HOST_AWAY);
+}

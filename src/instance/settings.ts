@@ -1,0 +1,41 @@
+import type { ProvisionRequest } from "./operations.ts";
+import { type InstanceState, type Settings, withNewGeneration, withStatus } from "./state.ts";
+
+export const NO_SETTINGS: Settings = {
+  envVars: {},
+  kilocodeApiKey: null,
+  kilocodeDefaultModel: null,
+  channels: { telegramBotToken: null, discordBotToken: null, slackBotToken: null, slackAppToken: null },
+};
+
+/** Absent keeps, null removes, a value sets. Environment variables are given as a whole. */
+export function mergeSettings(known: Settings, request: ProvisionRequest): Settings {
+  const { envVars, kilocodeApiKey, kilocodeDefaultModel, channels = {} } = request;
+  return {
+    // In the order of their names, so that equal settings are equal texts.
+    envVars: sortByName(envVars ?? known.envVars),
+    kilocodeApiKey: kilocodeApiKey === undefined ? known.kilocodeApiKey : kilocodeApiKey,
+    kilocodeDefaultModel:
+      kilocodeDefaultModel === undefined ? known.kilocodeDefaultModel : kilocodeDefaultModel,
+    channels: { ...known.channels, ...channels },
+  };
+}
+
+/** Changed settings make a new generation, which a running machine takes over by an update, and comes up with. */
+export function takeOver(
+  state: InstanceState,
+  machineSize: InstanceState["machineSize"],
+  settings: Settings,
+  fingerprint: string,
+  now: number,
+): InstanceState {
+  const unchanged =
+    JSON.stringify([state.machineSize, state.settings]) === JSON.stringify([machineSize, settings]);
+  if (unchanged) return state;
+  const changed = withNewGeneration({ ...state, machineSize, settings }, fingerprint);
+  return state.status === "running" ? withStatus(changed, "starting", now) : changed;
+}
+
+function sortByName<T>(entries: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(Object.entries(entries).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
