@@ -1,5 +1,7 @@
 import { wait } from "./decisions.ts";
 import type { Observation } from "./observation.ts";
+import { createdBy } from "./outcome.ts";
+import { openCreateMayAppear } from "./patience.ts";
 import { appFirst, appRecovered } from "./rules/app.ts";
 import { decideDestroyed } from "./rules/destroyed.ts";
 import { recoverIds } from "./rules/recovery.ts";
@@ -7,6 +9,8 @@ import { decideRunning } from "./rules/running.ts";
 import { decideStopped } from "./rules/stopped.ts";
 import type { InstanceState } from "./state.ts";
 import type { Decision } from "./step.ts";
+
+const SECOND_MS = 1_000;
 
 /**
  * The one place of every rule: what is the next step for this instance, seen so, at this instant?
@@ -16,6 +20,26 @@ export function decide(state: InstanceState, seen: Observation, now: number): De
   if (state.retryAt !== null && state.retryAt > now) {
     return wait("time", state.retryAt, "the last try failed", state.status, state.lastError);
   }
+  return onePerTime(state, decideByIntent(state, seen, now), now);
+}
+
+/** An open create is resolved before another kind of thing is made, since the record holds one open create. */
+function onePerTime(state: InstanceState, decision: Decision, now: number): Decision {
+  const { creating } = state;
+  if (creating === null || decision.kind !== "step") return decision;
+  const kind = createdBy(decision.step);
+  if (kind === null || kind === creating.kind || !openCreateMayAppear(state, creating.kind, now))
+    return decision;
+  return wait(
+    "time",
+    now + SECOND_MS,
+    `a ${creating.kind} may still appear`,
+    decision.status,
+    decision.problem,
+  );
+}
+
+function decideByIntent(state: InstanceState, seen: Observation, now: number): Decision {
   if (state.recovery !== null) {
     return (
       appRecovered(state, seen.app, state.status, now) ?? recoverIds(state, seen.inventory, state.status, now)

@@ -193,7 +193,7 @@ async function withHolder(
 function candidateMatters(state: InstanceState, machine: ObservedMachine): boolean {
   if (state.candidate === null && state.creating?.kind !== "candidate") return false;
   if (machine.kind !== "present") return machine.kind !== "unknown";
-  return machine.phase === "down" || machine.phase === "failed";
+  return machine.phase === "down" || machine.phase === "failed" || machine.phase === "up";
 }
 
 async function observeCandidate(state: InstanceState, fly: FlyClient): Promise<ObservedVolume> {

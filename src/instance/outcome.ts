@@ -71,7 +71,8 @@ export function beginStep(state: InstanceState, step: Step, now: number): Instan
   };
 }
 
-function createdBy(step: Step): Creating["kind"] | null {
+/** What a step makes at Fly; null for a step that makes nothing. */
+export function createdBy(step: Step): Creating["kind"] | null {
   switch (step.kind) {
     case "create_app":
       return "app";

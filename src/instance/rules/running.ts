@@ -117,12 +117,14 @@ function decidePresent(
 /** The machine is up; is it the right one, and does the gateway in it answer? */
 function decideUp(state: InstanceState, machine: PresentMachine, seen: Observation, now: number): Decision {
   const rising = risingStatus(state);
-  const first = updateIfOlder(state, machine, rising, now) ?? dropCandidate(state, state.status);
-  if (first !== null) return first;
+  const update = updateIfOlder(state, machine, rising, now);
+  if (update !== null) return update;
   const { gateway } = seen;
   switch (gateway.kind) {
     case "ready":
       return (
+        candidateFirst(state, seen, now, "running") ??
+        dropCandidate(state, "running") ??
         leftoverNext(state, seen.leftover, "running") ??
         settledWithLeftovers(state, "running", "the gateway answers ready", true)
       );
@@ -245,6 +247,9 @@ function updateIfOlder(
   now: number,
 ): Decision | null {
   if (machine.generation === null || machine.generation === state.generation) return null;
+  if (isRefusedForLong(state)) {
+    return destroyStale(state, machine, "it refuses its update", rising, now, wedged(machine.flyState));
+  }
   return (
     awaitEffect(state, "update_machine", rising, now) ??
     step(
@@ -386,7 +391,10 @@ function decideUnreachable(state: InstanceState, id: string, { volume }: Observa
   if (volume.kind === "present" && !volume.isReachable && volume.snapshot === null && volume.hasData) {
     return waitForHost(now, rising);
   }
-  return giveUp(state, id, "its host stays away", rising, now, HOST_AWAY);
+  // Fly is told first, so that it does not come back with its host.
+  return state.accepted?.kind === "destroy_machine"
+    ? giveUp(state, id, "its host stays away", rising, now, HOST_AWAY)
+    : step({ kind: "destroy_machine", id }, "its host stays away", rising, HOST_AWAY);
 }
 
 /** While it comes up: `starting` for a user who asked, `recovering` when it is brought back by itself. */
