@@ -4,7 +4,7 @@ import type { InstanceEvent } from "./events.ts";
 import type { Observation } from "./observation.ts";
 import { observe, type ObservePorts } from "./observe.ts";
 import { applyDecision, applyOutcome, beginStep, noteSeen, type Outcome } from "./outcome.ts";
-import { perform, type PerformPorts } from "./perform.ts";
+import { type PerformPorts, prepare } from "./perform.ts";
 import type { InstanceState, ProblemCode } from "./state.ts";
 import type { Decision } from "./step.ts";
 import { type Warning, warningOf } from "./warning.ts";
@@ -192,11 +192,15 @@ async function act(
 ): Promise<boolean> {
   const { storage, clock, rules = RULES } = ports;
   const { step } = decision;
+  const perform = await prepare(state, step, ports);
+  // From here to the call nothing comes in between: a newer wish that came until now has its own next step.
+  const latest = storage.load();
+  if (latest === null) return false;
+  if (latest.epoch !== state.epoch) return true;
   const startedAt = clock.now();
-  const begun = rules.beginStep(state, step, startedAt);
-  warn(ports, state, warningOf(state, step), startedAt);
-  storage.save(begun);
-  const outcome = await perform(begun, step, ports);
+  warn(ports, latest, warningOf(latest, step), startedAt);
+  storage.save(rules.beginStep(latest, step, startedAt));
+  const outcome = await perform();
   const now = clock.now();
   const current = storage.load();
   if (current === null) return false;

@@ -1,6 +1,7 @@
 import type { MachineTokens } from "../auth/machine-tokens.ts";
 import type { FlyClient, FlyResult } from "../fly/client.ts";
 import type { FlyError, FlyErrorKind } from "../fly/errors.ts";
+import type { MachineRequest } from "../fly/schemas.ts";
 import { sizeOf } from "./look.ts";
 import {
   ENV_KEY_SECRET,
@@ -14,7 +15,7 @@ import {
 import { METADATA_GENERATION } from "./names.ts";
 import type { Outcome } from "./outcome.ts";
 import type { InstanceState } from "./state.ts";
-import type { Step, VolumeSource } from "./step.ts";
+import type { Left, Step, VolumeSource } from "./step.ts";
 
 export type PerformPorts = {
   fly: FlyClient;
@@ -24,52 +25,51 @@ export type PerformPorts = {
   envSeal: EnvSeal;
 };
 
-/** Makes the step's one call to Fly and says what came of it. No meaningful choice is made here. */
-export async function perform(state: InstanceState, step: Step, ports: PerformPorts): Promise<Outcome> {
+/** Makes the step's one call to Fly and says what came of it. */
+export type Perform = () => Promise<Outcome>;
+
+/**
+ * All that a step needs besides its one call, so that nothing comes in between when the call is to be made. No meaningful choice is
+ * made here.
+ */
+export async function prepare(state: InstanceState, step: Step, ports: PerformPorts): Promise<Perform> {
   const { fly } = ports;
   const app = state.appName;
   switch (step.kind) {
     case "create_app":
-      return createApp(state, step.name, fly);
+      return () => createApp(state, step.name, fly);
     case "assign_address":
-      return simple(await fly.assignAddress(app, step.type));
+      return async () => simple(await fly.assignAddress(app, step.type));
     case "set_secret": {
       const { envKey } = await ports.tokens(state.sandboxId);
-      const result = await fly.setSecret(app, ENV_KEY_SECRET, envKey);
-      return result.ok ? { kind: "secret_set", version: result.value.version } : outcomeOf(result.error);
+      return () => setSecret(app, envKey, fly);
     }
     case "delete_app":
-      return goneIsDone(await fly.deleteApp(app));
+      return async () => goneIsDone(await fly.deleteApp(app));
     case "recover":
-      return recover(state, step.machineId, ports);
+      return () => recover(state, step.machineId, ports);
     case "create_volume":
-    case "create_candidate": {
-      const result = await fly.createVolume(app, {
-        name: step.name,
-        region: step.region,
-        size_gb: VOLUME_SIZE_GB,
-        compute: guestOf(state.machineSize),
-        ...sourceField(step.source),
-      });
-      if (!result.ok) return outcomeOf(result.error);
-      return { kind: "volume_created", id: result.value.id, region: result.value.region ?? step.region };
+    case "create_candidate":
+      return () => createVolume(state, step, fly);
+    case "create_machine": {
+      const request = await requestFor(state, step.volumeId, ports);
+      return () => createMachine(app, { name: step.name, region: step.region, ...request }, fly);
     }
-    case "create_machine":
-      return createMachine(state, step, ports);
-    case "update_machine":
-      return updateMachine(state, step.id, ports);
+    case "update_machine": {
+      if (state.volume === null) return async () => NO_VOLUME;
+      const request = await requestFor(state, state.volume.id, ports);
+      return async () => simple(await fly.updateMachine(app, step.id, request));
+    }
     case "start_machine":
-      return simple(await fly.startMachine(app, step.id));
+      return async () => simple(await fly.startMachine(app, step.id));
     case "stop_machine":
-      return simple(await fly.stopMachine(app, step.id));
+      return async () => simple(await fly.stopMachine(app, step.id));
     case "destroy_machine":
-      return goneIsDone(await fly.destroyMachine(app, step.id));
+      return async () => goneIsDone(await fly.destroyMachine(app, step.id));
     case "delete_volume":
-      return goneIsDone(await fly.deleteVolume(app, step.id));
-    case "delete_leftover": {
-      const { kind, id } = step.left;
-      return goneIsDone(await (kind === "machine" ? fly.destroyMachine(app, id) : fly.deleteVolume(app, id)));
-    }
+      return async () => goneIsDone(await fly.deleteVolume(app, step.id));
+    case "delete_leftover":
+      return () => deleteLeftover(app, step.left, fly);
     case "adopt_app":
     case "rename_app":
     case "adopt_volume":
@@ -84,10 +84,42 @@ export async function perform(state: InstanceState, step: Step, ports: PerformPo
     case "clear_create":
     case "mark_down":
     case "erase":
-      return { kind: "done" };
+      return async () => ({ kind: "done" });
     default:
       return step satisfies never;
   }
+}
+
+const NO_VOLUME: Outcome = {
+  kind: "failed",
+  code: "volume_missing",
+  message: "No volume is known.",
+  retryAfterMs: null,
+};
+
+async function setSecret(app: string, envKey: string, fly: FlyClient): Promise<Outcome> {
+  const result = await fly.setSecret(app, ENV_KEY_SECRET, envKey);
+  return result.ok ? { kind: "secret_set", version: result.value.version } : outcomeOf(result.error);
+}
+
+async function createVolume(
+  state: InstanceState,
+  step: Extract<Step, { kind: "create_volume" | "create_candidate" }>,
+  fly: FlyClient,
+): Promise<Outcome> {
+  const result = await fly.createVolume(state.appName, {
+    name: step.name,
+    region: step.region,
+    size_gb: VOLUME_SIZE_GB,
+    compute: guestOf(state.machineSize),
+    ...sourceField(step.source),
+  });
+  if (!result.ok) return outcomeOf(result.error);
+  return { kind: "volume_created", id: result.value.id, region: result.value.region ?? step.region };
+}
+
+async function deleteLeftover(app: string, { kind, id }: Left, fly: FlyClient): Promise<Outcome> {
+  return goneIsDone(await (kind === "machine" ? fly.destroyMachine(app, id) : fly.deleteVolume(app, id)));
 }
 
 async function createApp({ ownApp }: InstanceState, name: string, fly: FlyClient): Promise<Outcome> {
@@ -97,17 +129,8 @@ async function createApp({ ownApp }: InstanceState, name: string, fly: FlyClient
   return simple(result);
 }
 
-async function createMachine(
-  state: InstanceState,
-  step: Extract<Step, { kind: "create_machine" }>,
-  ports: PerformPorts,
-): Promise<Outcome> {
-  const request = await requestFor(state, step.volumeId, ports);
-  const result = await ports.fly.createMachine(state.appName, {
-    name: step.name,
-    region: step.region,
-    ...request,
-  });
+async function createMachine(app: string, request: MachineRequest, fly: FlyClient): Promise<Outcome> {
+  const result = await fly.createMachine(app, request);
   if (result.ok) return { kind: "machine_created", id: result.value.id };
   if (result.error.kind !== "name_taken") return outcomeOf(result.error);
   const { machineId } = result.error;
@@ -115,14 +138,6 @@ async function createMachine(
   return machineId === null
     ? { kind: "outcome_unknown", message: explain(result.error) }
     : { kind: "name_taken", machineId };
-}
-
-async function updateMachine(state: InstanceState, id: string, ports: PerformPorts): Promise<Outcome> {
-  if (state.volume === null) {
-    return { kind: "failed", code: "volume_missing", message: "No volume is known.", retryAfterMs: null };
-  }
-  const request = await requestFor(state, state.volume.id, ports);
-  return simple(await ports.fly.updateMachine(state.appName, id, request));
 }
 
 /** What the machine that was found tells of the record that was lost. */
