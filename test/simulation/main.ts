@@ -3,8 +3,8 @@ import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import { z } from "zod";
 import type { LifeOptions } from "./life/life.ts";
-import { type LivesResult, scriptOf } from "./random/run.ts";
-import { shrink } from "./random/shrink.ts";
+import { type Failure, type LivesResult, scriptOf } from "./random/run.ts";
+import { likeness, shrink } from "./random/shrink.ts";
 
 const USAGE = `Usage: pnpm sim [--lives N] [--seed S] [--exhaustive] [--trace]
 
@@ -29,7 +29,7 @@ const livesSchema = z.object({
   failures: z.array(z.object({ seed: z.number(), violations: z.array(z.string()) })),
 });
 
-const TRACED: LifeOptions = { trace: true, strict: true, seams: {} };
+const TRACED: LifeOptions = { trace: true, strict: true, places: false, seams: {} };
 const SHOWN_MAX = 3;
 
 process.exitCode = await main();
@@ -56,12 +56,16 @@ async function runRandom({ lives, seed, trace }: z.infer<typeof optionsSchema>):
   const startedAt = performance.now();
   const cores = Math.min(availableParallelism(), lives);
   const parts = await Promise.all(
-    Array.from({ length: cores }, (_, core) => inWorker({ first: seed + core, end: seed + lives, stride: cores })),
+    Array.from({ length: cores }, (_, core) =>
+      inWorker({ first: seed + core, end: seed + lives, stride: cores }),
+    ),
   );
   const seconds = (performance.now() - startedAt) / 1_000;
   const failures = parts.flatMap((part) => part.failures).toSorted((a, b) => a.seed - b.seed);
   for (const failure of failures.slice(0, SHOWN_MAX)) await show(failure.seed);
   if (trace && lives === 1 && failures.length === 0) await show(seed);
+  for (const [violation, seeds] of kindsOf(failures))
+    console.log(`${String(seeds.length).padStart(6)} × ${violation} (seeds ${seeds.slice(0, 5).join(", ")})`);
   const calls = sum(parts, "calls");
   const rate = (lives / seconds).toFixed(0);
   console.log(
@@ -69,6 +73,16 @@ async function runRandom({ lives, seed, trace }: z.infer<typeof optionsSchema>):
       `${failures.length} violated. ${seconds.toFixed(1)} s, ${rate} lives/s on ${cores} cores.`,
   );
   return failures.length === 0 ? 0 : 1;
+}
+
+/** The failures by what was violated, the most frequent first. */
+function kindsOf(failures: Failure[]): [violation: string, seeds: number[]][] {
+  const kinds = new Map<string, number[]>();
+  for (const { seed, violations } of failures) {
+    const kind = likeness(violations[0] ?? "");
+    kinds.set(kind, [...(kinds.get(kind) ?? []), seed]);
+  }
+  return [...kinds].toSorted((a, b) => b[1].length - a[1].length);
 }
 
 /** A life that fails, shrunk to what it fails by; a life that does not, as it was. */

@@ -43,6 +43,9 @@ export const STREAM = {
   snapshot: 26,
 } as const;
 
+/** The longest that lists are wrongly empty, and the least between two such times (docs/plan/reconciler.md). */
+const EMPTY_MS_MAX = 30_000;
+const BETWEEN_EMPTY_MS = 10 * 60_000;
 const HOSTS_PER_REGION = 3;
 const EVENTS_MAX = 20;
 const SHOWN_MAX = 12;
@@ -59,9 +62,9 @@ export class Cloud {
   readonly strangersApps = new Set<string>();
   readonly fullRegions = new Set<string>();
   readonly quotaRegions = new Set<string>();
-  /** How far behind lists are, and whether they come back empty. */
+  /** How far behind lists are. */
   listLagMs = 0;
-  listsEmpty = false;
+  #emptyUntil = Number.NEGATIVE_INFINITY;
   /** Whether every call fails. */
   isOut = false;
   /** How many writings the volumes of the simulated instance have seen, and the newest of them. */
@@ -69,6 +72,8 @@ export class Cloud {
   newest: Writing | null = null;
   /** Whether a volume of the simulated instance was lost, or out of reach for a time. */
   dataHit = false;
+  /** Whether the instance's own storage was lost at some time. */
+  memoryLost = false;
   /** Called after whatever changes on its own; set by whoever watches over the cloud. */
   onChange: () => void = () => undefined;
   readonly #draws: number[] = [];
@@ -83,6 +88,20 @@ export class Cloud {
 
   get now(): number {
     return this.clock.now();
+  }
+
+  get areListsEmpty(): boolean {
+    return this.now < this.#emptyUntil;
+  }
+
+  /** Lists come back empty for a while, unless they did a short time ago. */
+  emptyLists(ms: number): void {
+    if (this.now < this.#emptyUntil + BETWEEN_EMPTY_MS) return;
+    this.#emptyUntil = this.now + Math.min(ms, EMPTY_MS_MAX);
+  }
+
+  fillLists(): void {
+    this.#emptyUntil = Math.min(this.#emptyUntil, this.now);
   }
 
   draw(stream: number): number {

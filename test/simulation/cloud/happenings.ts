@@ -77,7 +77,7 @@ export function lease(cloud: Cloud, machine: Machine, ms: number): void {
 /** What is wrong with the cloud as a whole, or with anything in it for a time, is over. */
 export function heal(cloud: Cloud, hostsEnd: "back" | "lost"): void {
   cloud.listLagMs = 0;
-  cloud.listsEmpty = false;
+  cloud.fillLists();
   cloud.isOut = false;
   cloud.fullRegions.clear();
   cloud.quotaRegions.clear();

@@ -21,7 +21,7 @@ export function listMachines(
 ): Answer<MachineView[]> {
   const app = cloud.app(appName);
   if (app === null) return REFUSALS.appMissing();
-  if (cloud.listsEmpty) return ok([]);
+  if (cloud.areListsEmpty) return ok([]);
   const at = cloud.now - cloud.listLagMs;
   const found: MachineView[] = [];
   for (const machine of app.machines.values()) {

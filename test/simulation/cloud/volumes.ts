@@ -20,7 +20,7 @@ export function getVolume(cloud: Cloud, appName: string, id: string): Answer<Vol
 export function listVolumes(cloud: Cloud, appName: string): Answer<VolumeView[]> {
   const app = cloud.app(appName);
   if (app === null) return REFUSALS.appMissing();
-  if (cloud.listsEmpty) return ok([]);
+  if (cloud.areListsEmpty) return ok([]);
   const at = cloud.now - cloud.listLagMs;
   const found: VolumeView[] = [];
   for (const volume of app.volumes.values()) {

@@ -54,13 +54,12 @@ export function happen(cloud: Cloud, happening: Happening): void {
       if (machine !== null) happenings.lease(cloud, machine, happening.ms);
       break;
     case "lists_empty":
-      cloud.listsEmpty = true;
+      cloud.emptyLists(happening.ms);
       break;
     case "lists_behind":
       cloud.listLagMs = happening.ms;
       break;
     case "lists_true":
-      cloud.listsEmpty = false;
       cloud.listLagMs = 0;
       break;
     case "snapshot":

@@ -1,12 +1,11 @@
-import type { LoopPorts } from "../../../src/instance/loop.ts";
 import { Cloud } from "../cloud/cloud.ts";
 import { heal } from "../cloud/happenings.ts";
 import { CALM, ROUGH } from "../cloud/world.ts";
 import { EPOCH_MS, settle, VirtualClock } from "../clock.ts";
 import { happen } from "./happen.ts";
 import { Network } from "./network.ts";
-import { SimulatedObject } from "./object.ts";
-import type { Disturbance, Plan } from "./plan.ts";
+import { ORG, type Seams, SHARED_APP, SimulatedObject } from "./object.ts";
+import { Counter, type Disturbance, type Place, type Plan } from "./plan.ts";
 import { SimulatedStorage } from "./storage.ts";
 import { Trace } from "./trace.ts";
 import { describeLoss, describeUnrest } from "./verdict.ts";
@@ -17,22 +16,21 @@ export type LifeOptions = {
   trace: boolean;
   /** Whether every record is read again as the next incarnation would. */
   strict: boolean;
+  /** Whether the places of the life are told. */
+  places: boolean;
   /** Parts of the core that are exchanged, to see whether it is noticed. */
-  seams: Partial<LoopPorts>;
+  seams: Seams;
 };
 
 export type LifeResult = {
   violations: string[];
   trace: string[];
-  /** Of what kind each point was, in order. */
-  points: PointKind[];
-  calls: number;
-  actions: string[];
+  /** The points of the life in order, and its calls; empty unless they were asked for. */
+  points: Place[];
+  calls: Place[];
+  counts: { points: number; calls: number };
   virtualMs: number;
 };
-
-/** A place at which others may come in between: before a write is durable, after a call left, after its effect, during a wait. */
-export type PointKind = "write" | "sent" | "effect" | "wait";
 
 const MINUTE_MS = 60_000;
 /** Beyond the effect of the last call that went wrong (40 s), so that nothing of the misfortunes is still to come. */
@@ -40,6 +38,7 @@ const CALM_DOWN_MS = MINUTE_MS;
 /** The longest pause of the reconciler is the hour after it gave up, then come alarms of half an hour. */
 const HEAL_MS = 4 * 60 * MINUTE_MS;
 const EVENTS_MAX = 60_000;
+const NOTHING: readonly Disturbance[] = [];
 
 /** One instance on one cloud, from nothing to rest, as the plan has it. */
 export async function live(plan: Plan, options: LifeOptions): Promise<LifeResult> {
@@ -58,8 +57,10 @@ class Life {
   readonly #storage = new SimulatedStorage();
   readonly #network: Network;
   readonly #object: SimulatedObject;
-  readonly #points: PointKind[] = [];
-  readonly #actions: string[] = [];
+  readonly #counter = new Counter();
+  readonly #points: Place[] = [];
+  readonly #calls: Place[] = [];
+  readonly #keepsPlaces: boolean;
   /** What is to be done as soon as the object waits. */
   #due: Disturbance[] = [];
   #events = 0;
@@ -69,25 +70,29 @@ class Life {
     const { seed, rough } = plan.setup;
     this.#plan = plan;
     this.#strict = options.strict;
+    this.#keepsPlaces = options.places;
     this.#trace = new Trace(options.trace, () => this.#clock.now());
     this.#cloud = new Cloud(this.#clock, rough ? ROUGH : CALM, seed);
-    this.#cloud.makeApp("app", "kilo", "default");
+    this.#cloud.makeApp(SHARED_APP, ORG, "default");
     this.#watch = new Watch(this.#cloud);
     this.#cloud.onChange = () => this.#watch.changed();
     this.#network = new Network(
       this.#cloud,
       {
         sent: (call) => {
-          this.#actions.push(call.action);
           this.#watch.sent(call, this.#storage.durable.record);
-          this.#point("sent");
+          this.#point(`sent ${call.action}`);
         },
         before: (call) => this.#watch.before(call),
         took: (call, answer) => {
           this.#watch.took(call, answer, this.#storage.durable.record);
-          this.#point("effect");
+          this.#point(`effect ${call.action}`);
         },
-        faultOf: (call) => (this.#isCalm ? null : plan.faultOf(call)),
+        faultOf: (call) => {
+          if (this.#isCalm) return null;
+          if (this.#keepsPlaces) this.#calls.push(call);
+          return plan.faultOf(call);
+        },
       },
       this.#trace,
     );
@@ -97,9 +102,9 @@ class Life {
       network: this.#network,
       storage: this.#storage,
       trace: this.#trace,
-      waits: (what) => {
-        if (what !== "call") this.#point("wait");
-      },
+      ownApp: plan.setup.ownApp,
+      waits: (why) => this.#point(why),
+      threw: (cause) => this.#watch.violate(`it threw: ${String(cause)}`),
       healthFault: () => null,
       seams: options.seams,
     });
@@ -111,6 +116,8 @@ class Life {
     this.#isCalm = true;
     this.#trace.add(() => "CALM");
     heal(this.#cloud, this.#plan.setup.hostsEnd);
+    // A user who comes back finds out that the record is lost, and has it made anew.
+    if (this.#storage.durable.record === null) this.#object.act("restore");
     await this.#until(this.#clock.now() + CALM_DOWN_MS, () => false);
     const isWell = (): boolean =>
       this.#object.isIdle && describeUnrest(this.#cloud, this.#storage.durable.record) === null;
@@ -126,8 +133,8 @@ class Life {
       violations: this.#watch.violations,
       trace: this.#trace.lines,
       points: this.#points,
-      calls: this.#network.calls,
-      actions: this.#actions,
+      calls: this.#calls,
+      counts: { points: this.#counter.count, calls: this.#network.calls },
       virtualMs: this.#clock.now() - EPOCH_MS,
     };
   }
@@ -195,6 +202,7 @@ class Life {
     this.#watch.written(record, alarm, this.#object.isAlarmRunning || this.#object.isArmed, before);
     if (this.#strict && record !== null && record !== before) this.#watch.readable(record);
     if (record === null && before !== null) {
+      this.#object.unregister();
       this.#cloud.writings = 0;
       this.#cloud.newest = null;
     }
@@ -213,24 +221,25 @@ class Life {
     });
   }
 
-  #point(kind: PointKind): void {
-    const index = this.#points.length;
-    this.#points.push(kind);
-    if (this.#isCalm) return;
-    for (const what of this.#plan.at(index)) this.#due.push(what);
+  #point(label: string): void {
+    this.#due.push(...this.#dueAt(label));
   }
 
   /** A point at which a crash can't wait. */
-  #pointNow(kind: PointKind): { keep: boolean } | null {
-    const index = this.#points.length;
-    this.#points.push(kind);
-    if (this.#isCalm) return null;
+  #pointNow(label: string): { keep: boolean } | null {
     let crash: { keep: boolean } | null = null;
-    for (const what of this.#plan.at(index)) {
+    for (const what of this.#dueAt(label)) {
       if (what.kind === "crash") crash = what;
       else this.#due.push(what);
     }
     return crash;
+  }
+
+  #dueAt(label: string): readonly Disturbance[] {
+    const place = this.#counter.next(label);
+    if (this.#isCalm) return NOTHING;
+    if (this.#keepsPlaces) this.#points.push(place);
+    return this.#plan.at(place);
   }
 
   #disturb(what: Disturbance): void {
@@ -246,6 +255,7 @@ class Life {
         happen(this.#cloud, what.happening);
         if (what.happening.kind === "storage_lost") {
           this.#storage.lose();
+          this.#cloud.memoryLost = true;
           this.#object.crash();
         }
         this.#watch.changed();

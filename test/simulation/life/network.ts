@@ -5,7 +5,7 @@ import { type Answer, type Refusal, refuse, REFUSALS } from "../cloud/answers.ts
 import type { Call } from "../cloud/client.ts";
 import { type Cloud, STREAM } from "../cloud/cloud.ts";
 import { askController } from "../cloud/machines.ts";
-import type { CallFault, Failure } from "./plan.ts";
+import { type CallFault, Counter, type Failure, type Place } from "./plan.ts";
 import type { Trace } from "./trace.ts";
 
 /** What the network tells whoever watches over a life. */
@@ -16,8 +16,8 @@ export type NetworkEvents = {
   before(call: Call<unknown>): void;
   /** The cloud has done what was asked, or refused it. */
   took(call: Call<unknown>, answer: Answer<unknown>): void;
-  /** What goes wrong with the call of this number. */
-  faultOf(call: number): CallFault | null;
+  /** What goes wrong with the call. */
+  faultOf(call: Place): CallFault | null;
 };
 
 type Flight<T> = {
@@ -37,12 +37,16 @@ export class Network {
   readonly #trace: Trace;
   /** Calls made in this turn; they leave once all that was written before them is durable. */
   #outbox: (() => void)[] = [];
-  calls = 0;
+  readonly #calls = new Counter();
 
   constructor(cloud: Cloud, events: NetworkEvents, trace: Trace) {
     this.#cloud = cloud;
     this.#events = events;
     this.#trace = trace;
+  }
+
+  get calls(): number {
+    return this.#calls.count;
   }
 
   get hasOutbox(): boolean {
@@ -95,10 +99,9 @@ export class Network {
 
   #leave<T>(flight: Flight<T>): void {
     const { call } = flight;
-    const fault = this.#cloud.isOut ? OUT : this.#events.faultOf(this.calls);
-    const number = this.calls;
-    this.calls += 1;
-    this.#trace.add(() => `→ ${number} ${call.method} ${call.path()}${describe(fault)}`);
+    const place = this.#calls.next(call.action);
+    const fault = this.#cloud.isOut ? OUT : this.#events.faultOf(place);
+    this.#trace.add(() => `→ ${place.index} ${call.method} ${call.path()}${describe(fault)}`);
     this.#events.sent(call);
     const cloud = this.#cloud;
     const there = cloud.between(STREAM.latency, cloud.world.latency);
@@ -120,7 +123,7 @@ export class Network {
         else cloud.clock.at(there + back, () => this.#answer(flight, resultOf(cloud, refusal)));
         break;
       }
-      case "empty_list":
+      case "empty_lists":
       case "stale_list":
         this.#deliverIn(flight, there, back, fault);
         break;
@@ -139,14 +142,13 @@ export class Network {
   #deliverIn<T>(flight: Flight<T>, there: number, back: number, list: CallFault | null = null): void {
     const cloud = this.#cloud;
     cloud.clock.at(there, () => {
-      const before = { empty: cloud.listsEmpty, lag: cloud.listLagMs };
-      if (list?.kind === "empty_list") cloud.listsEmpty = true;
+      const before = cloud.listLagMs;
+      if (list?.kind === "empty_lists") cloud.emptyLists(list.ms);
       if (list?.kind === "stale_list") cloud.listLagMs = list.ms;
       this.#arrive(flight, (answer) => {
         cloud.clock.at(back, () => this.#answer(flight, resultOf(cloud, answer)));
       });
-      cloud.listsEmpty = before.empty;
-      cloud.listLagMs = before.lag;
+      cloud.listLagMs = before;
     });
   }
 

@@ -1,11 +1,21 @@
-import type { CallFault, UserAction } from "./plan.ts";
+import {
+  createKeeper,
+  type Keeper,
+  type KeeperPorts,
+  type RegistryPort,
+} from "../../../src/instance/keeper.ts";
+import type { EnvSeal } from "../../../src/instance/machine-request.ts";
+import { appNameOf } from "../../../src/instance/names.ts";
+import type { Identity } from "../../../src/instance/state.ts";
 import { createCloudClient } from "../cloud/client.ts";
 import { type Cloud, STREAM } from "../cloud/cloud.ts";
 import type { Cancel, VirtualClock } from "../clock.ts";
 import type { Network } from "./network.ts";
-import { createShell, type Shell, type ShellPorts } from "./shell.ts";
+import type { CallFault, UserAction } from "./plan.ts";
 import type { SimulatedStorage } from "./storage.ts";
 import type { Trace } from "./trace.ts";
+
+export type Seams = Pick<KeeperPorts, "rules">;
 
 export type ObjectParts = {
   clock: VirtualClock;
@@ -13,13 +23,24 @@ export type ObjectParts = {
   network: Network;
   storage: SimulatedStorage;
   trace: Trace;
+  seams: Seams;
+  ownApp: boolean;
   /** The object waits for something, so that others may come in between. */
-  waits: (what: string) => void;
+  waits: (why: string) => void;
+  threw: (cause: unknown) => void;
   healthFault: () => CallFault | null;
-  seams: Pick<ShellPorts, "seams">["seams"];
 };
 
-const TOKENS_MS = 1;
+export const USER_ID = "user";
+export const SHARED_APP = "app";
+export const ORG = "kilo";
+export const REGIONS = ["ams", "fra", "iad"];
+const SANDBOX_ID = "dXNlcg";
+const VOLUME_NAME = "kc_2bb80d537b1da3e38bd30361aa8";
+
+/** What takes a turn of the event loop or more, though it asks nobody outside. */
+const INSIDE_MS = 1;
+const REGISTRY_MS = 5;
 
 /**
  * What the platform does with an object: it begins it anew when it is gone, hands it calls and alarms, and rings an alarm again
@@ -28,30 +49,40 @@ const TOKENS_MS = 1;
 export class SimulatedObject {
   readonly #parts: ObjectParts;
   #incarnation = 0;
-  #shell: Shell;
+  #keeper: Keeper;
   /** What the present incarnation waits for. */
   #waiting = 0;
   #alarm: { at: number; cancel: Cancel } | null = null;
+  #registeredAt: number | null = null;
+  #configurations = 0;
   isAlarmRunning = false;
 
   constructor(parts: ObjectParts) {
     this.#parts = parts;
-    this.#shell = this.#begin();
+    this.#keeper = this.#begin();
   }
 
   get isIdle(): boolean {
     return this.#waiting === 0;
   }
 
+  get isArmed(): boolean {
+    return this.#alarm !== null;
+  }
+
   act(action: UserAction): void {
     this.#parts.trace.add(() => `USER ${action}`);
-    this.#run(this.#shell[action]());
+    this.#run(this.#operate(action));
   }
 
   ringNow(): void {
     this.#alarm?.cancel();
-    this.#alarm = null;
     this.#ring();
+  }
+
+  /** The registry forgets the instance, as the platform does when it is destroyed. */
+  unregister(): void {
+    this.#registeredAt = null;
   }
 
   /** All that is in memory is gone. What the object has sent stays sent. */
@@ -60,7 +91,7 @@ export class SimulatedObject {
     trace.add(() => "CRASH");
     network.drop();
     storage.rollback();
-    this.#shell = this.#begin();
+    this.#keeper = this.#begin();
     if (!this.isAlarmRunning) return;
     this.isAlarmRunning = false;
     if (storage.durable.alarm !== null) return;
@@ -72,12 +103,11 @@ export class SimulatedObject {
   /** The alarm rings when the durable storage says so, or a little later. */
   arm(): void {
     const { storage, clock, cloud } = this.#parts;
-    const at = storage.durable.alarm;
+    const { alarm: at, record } = storage.durable;
     if (at === null) {
-      if (storage.durable.record === null) {
-        this.#alarm?.cancel();
-        this.#alarm = null;
-      }
+      if (record !== null) return;
+      this.#alarm?.cancel();
+      this.#alarm = null;
       return;
     }
     if (this.#alarm?.at === at) return;
@@ -86,8 +116,28 @@ export class SimulatedObject {
     this.#alarm = { at, cancel: clock.at(at - clock.now() + late, () => this.#ring()) };
   }
 
-  get isArmed(): boolean {
-    return this.#alarm !== null;
+  #operate(action: UserAction): Promise<unknown> {
+    const keeper = this.#keeper;
+    switch (action) {
+      case "provision":
+        this.#registeredAt ??= this.#parts.clock.now();
+        return keeper.provision({ userId: USER_ID });
+      case "configure":
+        if (this.#registeredAt === null) return Promise.resolve();
+        this.#configurations += 1;
+        return keeper.provision({ userId: USER_ID, kilocodeDefaultModel: `model-${this.#configurations}` });
+      case "doubt":
+        return keeper.doubt();
+      case "start":
+      case "stop":
+      case "restart":
+      case "destroy":
+      case "repair":
+      case "restore":
+        return keeper[action](USER_ID);
+      default:
+        return action satisfies never;
+    }
   }
 
   #ring(): void {
@@ -98,27 +148,24 @@ export class SimulatedObject {
     this.isAlarmRunning = true;
     const incarnation = this.#incarnation;
     this.#run(
-      this.#shell.alarm().then(() => {
+      this.#keeper.alarm().then(() => {
         if (incarnation === this.#incarnation) this.isAlarmRunning = false;
       }),
     );
   }
 
   #run(work: Promise<unknown>): void {
-    work.catch((cause: unknown) => {
-      throw cause;
-    });
+    work.catch(this.#parts.threw);
   }
 
-  #begin(): Shell {
+  #begin(): Keeper {
     const { clock, cloud, network, storage, waits, healthFault, seams } = this.#parts;
     this.#incarnation += 1;
     this.#waiting = 0;
     const incarnation = this.#incarnation;
     const isAlive = (): boolean => incarnation === this.#incarnation;
     // The promises of an object that is gone stay open for good, and nobody holds them.
-    const held = <T>(what: string, promise: Promise<T>): Promise<T> => {
-      waits(what);
+    const held = <T>(promise: Promise<T>): Promise<T> => {
       this.#waiting += 1;
       return new Promise((resolve, reject) => {
         promise.then((value) => {
@@ -128,25 +175,60 @@ export class SimulatedObject {
         }, reject);
       });
     };
-    const after = (ms: number): Promise<void> => clock.sleep(ms, new AbortController().signal);
-    return createShell({
+    const after = <T>(why: string, ms: number, value: () => T): Promise<T> => {
+      waits(why);
+      return held(
+        new Promise((resolve) => {
+          clock.at(ms, () => resolve(value()));
+        }),
+      );
+    };
+    return createKeeper({
       storage,
-      clock: { now: () => clock.now(), sleep: (ms, signal) => held("sleep", clock.sleep(ms, signal)) },
-      fly: createCloudClient(cloud, (call) => held("call", network.send(call, isAlive))),
+      clock: {
+        now: () => clock.now(),
+        sleep: (ms, signal) => {
+          waits("sleep");
+          return held(clock.sleep(ms, signal));
+        },
+      },
+      random: () => cloud.draw(STREAM.alarm),
+      fly: createCloudClient(cloud, (call) => held(network.send(call, isAlive))),
       health: (app, machineId) => {
         const { health, afterMs } = network.health(app, machineId, healthFault());
-        return held(
-          "health",
-          after(afterMs).then(() => health),
-        );
+        return after("health", afterMs, () => health);
       },
-      tokens: () =>
-        held(
-          "tokens",
-          after(TOKENS_MS).then(() => ({ gatewayToken: "g", proxyToken: "p", envKey: "e" })),
-        ),
-      random: () => cloud.draw(STREAM.alarm),
-      seams,
+      tokens: () => after("tokens", INSIDE_MS, () => TOKENS),
+      envSeal: sealBy(after),
+      machineDefaults: { image: "registry.fly.io/app:tag", allowedOrigins: [] },
+      regions: REGIONS,
+      registry: { findActiveInstance: () => after("registry", REGISTRY_MS, () => this.#findRegistered()) },
+      identify: () => after("identify", INSIDE_MS, () => this.#identity()),
+      warn: () => undefined,
+      ...seams,
     });
   }
+
+  #findRegistered(): Awaited<ReturnType<RegistryPort["findActiveInstance"]>> {
+    if (this.#registeredAt === null) return { kind: "absent" };
+    const createdAt = new Date(this.#registeredAt);
+    return { kind: "found", instance: { sandboxId: SANDBOX_ID, createdAt } };
+  }
+
+  #identity(): Identity {
+    const named = { userId: USER_ID, sandboxId: SANDBOX_ID, volumeName: VOLUME_NAME };
+    if (!this.#parts.ownApp) return { ...named, appName: SHARED_APP, ownApp: null };
+    const ownApp = { orgSlug: ORG, stage: "wanted", renames: 0, secretsVersion: null } as const;
+    return { ...named, appName: appNameOf(USER_ID, 0), ownApp };
+  }
+}
+
+const TOKENS = { gatewayToken: "gateway", proxyToken: "proxy", envKey: "key" };
+
+/** Stands for the real seal, which is slow and not what is looked at here. */
+function sealBy(after: <T>(why: string, ms: number, value: () => T) => Promise<T>): EnvSeal {
+  return {
+    seal: (env) => after("seal", INSIDE_MS, () => ({ KILOCLAW_SEALED_ENV: JSON.stringify(env) })),
+    open: (env) => after("open", INSIDE_MS, () => env),
+  };
 }

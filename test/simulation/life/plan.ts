@@ -10,8 +10,8 @@ export type CallFault =
   | { kind: "slow"; ms: number }
   /** Fly has no room for what would be placed by this call. */
   | { kind: "no_room"; how: "capacity" | "quota" | "limit" | "host_disabled" }
-  /** A list that is empty, or as it was some time ago. */
-  | { kind: "empty_list" }
+  /** Lists are empty from here on for a while, or this one is as it was some time ago. */
+  | { kind: "empty_lists"; ms: number }
   | { kind: "stale_list"; ms: number }
   /** A controller that can't be reached in this moment. */
   | { kind: "unheard" };
@@ -38,7 +38,8 @@ export type UserAction =
   | "restart"
   | "destroy"
   | "repair"
-  | "doubt";
+  | "doubt"
+  | "restore";
 
 /** What happens at Fly, or to the object's storage, without anybody asking for it. Aimed at the instance's current machine or volume. */
 export type Happening =
@@ -56,7 +57,7 @@ export type Happening =
   | { kind: "machine_wedged"; hard: boolean }
   | { kind: "machine_unwedged" }
   | { kind: "leased"; ms: number }
-  | { kind: "lists_empty" }
+  | { kind: "lists_empty"; ms: number }
   | { kind: "lists_behind"; ms: number }
   | { kind: "lists_true" }
   | { kind: "snapshot" }
@@ -83,14 +84,20 @@ export type Setup = {
   hostsEnd: "back" | "lost";
 };
 
+/**
+ * A place in a life: a call, or a point at which others may come in between. Its index counts all of them; its ordinal only those
+ * with the same label, so that it stays what it is when something before it is left out.
+ */
+export type Place = { index: number; label: string; ordinal: number };
+
 /** Everything that is decided about a life beforehand: its surroundings, and what happens to it and when. */
 export type Plan = {
   setup: Setup;
   timed: readonly Timed[];
-  /** What goes wrong with the call of this number. */
-  faultOf(call: number): CallFault | null;
-  /** What happens at the point of this number: a call sent, its effect, a write, a sleep. */
-  at(point: number): readonly Disturbance[];
+  /** What goes wrong with the call. */
+  faultOf(call: Place): CallFault | null;
+  /** What happens at the point. */
+  at(point: Place): readonly Disturbance[];
 };
 
 /** A plan as a list of its elements, each of which can be left out. */
@@ -98,14 +105,14 @@ export type Script = { setup: Setup; elements: readonly Element[] };
 
 export type Element =
   | { on: "time"; atMs: number; what: Disturbance }
-  | { on: "call"; index: number; fault: CallFault }
-  | { on: "point"; index: number; what: Disturbance };
+  | { on: "call"; label: string; ordinal: number; fault: CallFault }
+  | { on: "point"; label: string; ordinal: number; what: Disturbance };
 
 const NOTHING: readonly Disturbance[] = [];
 
 export function planOf({ setup, elements }: Script): Plan {
-  const faults = new Map<number, CallFault>();
-  const points = new Map<number, Disturbance[]>();
+  const faults = new Map<string, CallFault>();
+  const points = new Map<string, Disturbance[]>();
   const timed: Timed[] = [];
   for (const element of elements) {
     switch (element.on) {
@@ -113,10 +120,10 @@ export function planOf({ setup, elements }: Script): Plan {
         timed.push(element);
         break;
       case "call":
-        faults.set(element.index, element.fault);
+        faults.set(keyOf(element), element.fault);
         break;
       case "point":
-        points.set(element.index, [...(points.get(element.index) ?? []), element.what]);
+        points.set(keyOf(element), [...(points.get(keyOf(element)) ?? []), element.what]);
         break;
       default:
         element satisfies never;
@@ -125,7 +132,29 @@ export function planOf({ setup, elements }: Script): Plan {
   return {
     setup,
     timed,
-    faultOf: (call) => faults.get(call) ?? null,
-    at: (point) => points.get(point) ?? NOTHING,
+    faultOf: (call) => faults.get(keyOf(call)) ?? null,
+    at: (point) => points.get(keyOf(point)) ?? NOTHING,
   };
+}
+
+function keyOf({ label, ordinal }: { label: string; ordinal: number }): string {
+  return `${label} ${ordinal}`;
+}
+
+/** Numbers places: all of them, and those of one label. */
+export class Counter {
+  #index = 0;
+  readonly #ordinals = new Map<string, number>();
+
+  next(label: string): Place {
+    const ordinal = this.#ordinals.get(label) ?? 0;
+    this.#ordinals.set(label, ordinal + 1);
+    const place = { index: this.#index, label, ordinal };
+    this.#index += 1;
+    return place;
+  }
+
+  get count(): number {
+    return this.#index;
+  }
 }

@@ -1,5 +1,6 @@
 import type { InstanceEvent } from "../../../src/instance/events.ts";
-import type { InstanceState } from "../../../src/instance/state.ts";
+import type { KeeperStorage } from "../../../src/instance/keeper.ts";
+import type { InstanceState, ReadState } from "../../../src/instance/state.ts";
 
 type Contents = { record: InstanceState | null; alarm: number | null; events: readonly InstanceEvent[] };
 
@@ -9,7 +10,7 @@ const EMPTY: Contents = { record: null, alarm: null, events: [] };
  * An object's storage: what is written shows at once, and is durable when the object next waits for anything (docs:
  * durable-objects/api/sqlite-storage-api, write coalescing). Until then a crash may take all of it.
  */
-export class SimulatedStorage {
+export class SimulatedStorage implements KeeperStorage {
   durable: Contents = EMPTY;
   current: Contents = EMPTY;
   writes = 0;
@@ -17,6 +18,11 @@ export class SimulatedStorage {
 
   get isDirty(): boolean {
     return this.current !== this.durable;
+  }
+
+  read(): ReadState {
+    const { record } = this.current;
+    return record === null ? { kind: "absent" } : { kind: "readable", state: record };
   }
 
   load(): InstanceState | null {

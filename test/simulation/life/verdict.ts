@@ -16,7 +16,7 @@ export function describeUnrest(cloud: Cloud, record: InstanceState | null): stri
   return (
     describeUntracked(record, machines, volumes) ??
     describeRecord(record) ??
-    describeIntent(cloud, record, machines[0] ?? null, volumes[0] ?? null)
+    describeIntent(cloud, record, machines.find(({ id }) => id === record.machine?.id) ?? null, volumes)
   );
 }
 
@@ -59,13 +59,13 @@ function describeIntent(
       if (machine !== null && machine.state !== "stopped" && machine.state !== "failed") {
         return `the machine is ${machine.state}, and it is to be stopped`;
       }
-      return record.volume?.id === volume?.id ? null : "the record has another volume than the cloud";
+      if (record.machine !== null && machine === null) return "the record has a machine that is gone";
+      return hasVolume(record, volumes) ? null : "the record has a volume that is gone";
     case "running":
       if (status !== "running") return `the status is ${status}`;
-      if (machine === null) return "there is no machine";
+      if (machine === null) return "the record has no machine, or one that is gone";
       if (machine.state !== "started" || cloud.now < machine.readyAt)
         return `the machine is ${machine.state}`;
-      if (record.machine?.id !== machine.id) return "the record has another machine than the cloud";
       if (machine.volume === null || machine.volume.id !== record.volume?.id)
         return "the machine has another volume";
       if (machine.config.metadata?.["kiloclaw_generation"] !== String(record.generation)) {
@@ -77,13 +77,18 @@ function describeIntent(
   }
 }
 
+function hasVolume({ volume, intent }: InstanceState, volumes: Volume[]): boolean {
+  return volume === null ? intent !== "running" : volumes.some(({ id }) => id === volume.id);
+}
+
 /** What was written and is not there any more; null where nothing is missing, or where the user was told. */
 export function describeLoss(
   cloud: Cloud,
   record: InstanceState | null,
   events: readonly InstanceEvent[],
 ): string | null {
-  if (record === null || cloud.newest === null) return null;
+  // Whoever lost all memory can't tell what else is missing.
+  if (record === null || cloud.newest === null || cloud.memoryLost) return null;
   const volume = ours<Volume>(cloud, (app) => app.volumes.values()).find(
     ({ id }) => id === record.volume?.id,
   );

@@ -2,7 +2,7 @@ import { type InstanceState, readState } from "../../../src/instance/state.ts";
 import type { Answer } from "../cloud/answers.ts";
 import type { Action, Call } from "../cloud/client.ts";
 import type { Cloud } from "../cloud/cloud.ts";
-import { contains, isGone, type Machine, type Volume } from "../cloud/model.ts";
+import { contains, type Machine, type Volume } from "../cloud/model.ts";
 
 /** Of all calls within one minute of virtual time; a life that works makes a fraction of them. */
 const CALLS_PER_MINUTE_MAX = 150;

@@ -1,5 +1,14 @@
 import { STREAM } from "../cloud/cloud.ts";
-import type { CallFault, Disturbance, Failure, Happening, Plan, Setup, Timed, UserAction } from "../life/plan.ts";
+import type {
+  CallFault,
+  Disturbance,
+  Failure,
+  Happening,
+  Plan,
+  Setup,
+  Timed,
+  UserAction,
+} from "../life/plan.ts";
 import { Noise, type Random } from "../random.ts";
 
 const SECOND_MS = 1_000;
@@ -13,6 +22,18 @@ const ACTION_SHARE = 0.006;
 /** What may happen in a random life, by name. What the core has no rule for yet is left out here and nowhere else. */
 export const ENABLED: ReadonlySet<Happening["kind"]> = new Set<Happening["kind"]>([
   "machine_dies",
+  "machine_crashes_on",
+  "volume_lost",
+  "host_away",
+  "host_full",
+  "region_full",
+  "region_quota",
+  "machine_wedged",
+  "lists_empty",
+  "lists_behind",
+  "controller",
+  "outage",
+  "storage_lost",
   "machine_lost",
   "leased",
 ]);
@@ -37,12 +58,13 @@ export function drawPlan(seed: number): Plan {
   return {
     setup: { ...setup, calmMs: endMs + random.between(0, MINUTE_MS) },
     timed,
-    faultOf: (call) => (noise.at(STREAM.fault, call) < faultShare ? drawFault(noise.fork(STREAM.fault, ~call)) : null),
-    at: (point) => {
-      const draw = noise.at(STREAM.point, point);
+    faultOf: ({ index }) =>
+      noise.at(STREAM.fault, index) < faultShare ? drawFault(noise.fork(STREAM.fault, ~index)) : null,
+    at: ({ index }) => {
+      const draw = noise.at(STREAM.point, index);
       if (draw < crashShare) return [{ kind: "crash", keep: draw < crashShare / 2 }];
       if (draw < crashShare + ACTION_SHARE) {
-        return [{ kind: "action", action: drawAction(noise.fork(STREAM.point, ~point)) }];
+        return [{ kind: "action", action: drawAction(noise.fork(STREAM.point, ~index)) }];
       }
       return NOTHING;
     },
@@ -78,23 +100,56 @@ function drawPause(random: Random): number {
 function drawAction(random: Random): UserAction {
   const draw = random.next();
   if (draw < 0.05) return "destroy";
-  return random.pick(["start", "start", "start", "stop", "stop", "restart", "provision", "configure", "repair", "doubt"]);
+  return random.pick([
+    "start",
+    "start",
+    "start",
+    "stop",
+    "stop",
+    "restart",
+    "provision",
+    "configure",
+    "repair",
+    "doubt",
+    "restore",
+  ]);
 }
 
 function drawFault(random: Random): CallFault {
   const draw = random.next();
   if (draw < 0.3) {
-    return { kind: "before", how: random.pick<Failure>(["reset", "timeout", "408", "429", "429_later", "500", "502_html", "503", "404_plain", "401"]) };
+    return {
+      kind: "before",
+      how: random.pick<Failure>([
+        "reset",
+        "timeout",
+        "408",
+        "429",
+        "429_later",
+        "500",
+        "502_html",
+        "503",
+        "404_plain",
+        "401",
+      ]),
+    };
   }
   if (draw < 0.6) {
-    return { kind: "after", how: random.pick<Failure>(["reset", "timeout", "408", "500", "502_html", "503", "unreadable"]) };
+    return {
+      kind: "after",
+      how: random.pick<Failure>(["reset", "timeout", "408", "500", "502_html", "503", "unreadable"]),
+    };
   }
   if (draw < 0.8) {
     const effectMs = random.between(0, 40 * SECOND_MS);
-    return { kind: "late", how: random.pick<Failure>(["reset", "timeout", "408", "500", "502_html", "503"]), effectMs };
+    return {
+      kind: "late",
+      how: random.pick<Failure>(["reset", "timeout", "408", "500", "502_html", "503"]),
+      effectMs,
+    };
   }
   if (draw < 0.9) return { kind: "slow", ms: random.between(SECOND_MS, 12 * SECOND_MS) };
-  if (draw < 0.95) return { kind: "empty_list" };
+  if (draw < 0.95) return { kind: "empty_lists", ms: random.between(0, 30 * SECOND_MS) };
   return { kind: "stale_list", ms: random.between(0, 30 * SECOND_MS) };
 }
 
@@ -121,9 +176,15 @@ function drawHappening(random: Random, atMs: number): Timed[] {
     [at({ kind: "machine_wedged", hard: random.chance(0.3) }), at({ kind: "machine_unwedged" }, 4 * lasting)],
     [at({ kind: "machine_wedged", hard: random.chance(0.3) })],
     [at({ kind: "leased", ms: lasting })],
-    [at({ kind: "lists_empty" }), at({ kind: "lists_true" }, random.between(0, 30 * SECOND_MS))],
-    [at({ kind: "lists_behind", ms: random.between(0, 30 * SECOND_MS) }), at({ kind: "lists_true" }, lasting)],
-    [at({ kind: "controller", how: random.pick(["silent", "degraded", "slow"]) }), at({ kind: "controller", how: "normal" }, lasting)],
+    [at({ kind: "lists_empty", ms: random.between(0, 30 * SECOND_MS) })],
+    [
+      at({ kind: "lists_behind", ms: random.between(0, 30 * SECOND_MS) }),
+      at({ kind: "lists_true" }, lasting),
+    ],
+    [
+      at({ kind: "controller", how: random.pick(["silent", "degraded", "slow"]) }),
+      at({ kind: "controller", how: "normal" }, lasting),
+    ],
     [at({ kind: "outage" }), at({ kind: "outage_over" }, lasting)],
     [at({ kind: "storage_lost" })],
   ]);

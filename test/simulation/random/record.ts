@@ -6,14 +6,16 @@ export function recording(plan: Plan): { plan: Plan; script: () => Script } {
   return {
     plan: {
       ...plan,
-      faultOf: (index) => {
-        const fault = plan.faultOf(index);
-        if (fault !== null) elements.push({ on: "call", index, fault });
+      faultOf: (call) => {
+        const fault = plan.faultOf(call);
+        const { label, ordinal } = call;
+        if (fault !== null) elements.push({ on: "call", label, ordinal, fault });
         return fault;
       },
-      at: (index) => {
-        const due = plan.at(index);
-        for (const what of due) elements.push({ on: "point", index, what });
+      at: (point) => {
+        const due = plan.at(point);
+        const { label, ordinal } = point;
+        for (const what of due) elements.push({ on: "point", label, ordinal, what });
         return due;
       },
     },

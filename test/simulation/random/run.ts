@@ -22,11 +22,12 @@ export async function runLives(
     while (next < end && !isEnough(result)) {
       const seed = next;
       next += stride;
-      const { violations, calls, points } = await live(drawPlan(seed), options);
+      const { violations, counts } = await live(drawPlan(seed), options);
       result.lives += 1;
-      result.calls += calls;
-      result.points += points.length;
-      if (violations.length > 0 && result.failures.length < FAILURES_MAX) result.failures.push({ seed, violations });
+      result.calls += counts.calls;
+      result.points += counts.points;
+      if (violations.length > 0 && result.failures.length < FAILURES_MAX)
+        result.failures.push({ seed, violations });
     }
   };
   await Promise.all(Array.from({ length: AT_A_TIME }, work));

@@ -27,7 +27,11 @@ export async function shrink(script: Script, options: LifeOptions): Promise<Shru
   let size = Math.ceil(best.script.elements.length / 2);
   while (size >= 1) {
     let hasShrunk = false;
-    for (let end = best.script.elements.length; end > 0; end = Math.min(end - size, best.script.elements.length)) {
+    for (
+      let end = best.script.elements.length;
+      end > 0;
+      end = Math.min(end - size, best.script.elements.length)
+    ) {
       const elements = best.script.elements.toSpliced(Math.max(0, end - size), size);
       if (await attempt({ ...best.script, elements })) hasShrunk = true;
     }
@@ -47,6 +51,6 @@ function simplerSetups({ setup }: Script): Script["setup"][] {
 }
 
 /** What is violated, without the names and numbers of the one life. */
-function likeness(violation: string): string {
+export function likeness(violation: string): string {
   return violation.replaceAll(/vol_\w+|\b[0-9a-f]{14}\b|\d+/g, "#");
 }
