@@ -1,5 +1,4 @@
 import type { Clock } from "../clock.ts";
-import { Expectations } from "./expectations.ts";
 
 /** How the holder of a volume is named: by its id, or by as many NUL characters, as live Fly was seen to do. */
 export type HolderText = "id" | "nul";
@@ -16,26 +15,27 @@ const claimsMax = 10_000;
 export class Claims {
   readonly #clock: Clock;
   readonly #claims = new Map<string, Claim>();
-  readonly #expected = new Expectations<{ forMs: number; holder: HolderText }>();
+  readonly #expected = new Map<string, { forMs: number; holder: HolderText }>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** The machine's volumes will be claimed for so long after its end. The returned function takes it back. */
-  outlast(machineId: string, forMs: number, holder: HolderText): () => void {
-    return this.#expected.add(machineId, { forMs, holder });
+  /** The machine's volumes will be claimed for so long after its end. */
+  outlast(machineId: string, forMs: number, holder: HolderText): void {
+    this.#expected.set(machineId, { forMs, holder });
+    dropOldest(this.#expected);
   }
 
   destroyed(machineId: string, volumeIds: readonly string[]): void {
-    const expected = this.#expected.take(machineId);
+    const expected = this.#expected.get(machineId);
     if (expected === undefined) return;
+    this.#expected.delete(machineId);
     const holder = expected.holder === "id" ? machineId : "\0".repeat(machineId.length);
     for (const volumeId of volumeIds) {
       this.#claims.set(volumeId, { holder, untilMs: this.#clock.now() + expected.forMs });
     }
-    const [oldest] = this.#claims.keys();
-    if (this.#claims.size > claimsMax && oldest !== undefined) this.#claims.delete(oldest);
+    dropOldest(this.#claims);
   }
 
   /** Who still holds the volume, as Fly puts it. */
@@ -51,4 +51,9 @@ export class Claims {
     this.#claims.clear();
     this.#expected.clear();
   }
+}
+
+function dropOldest(claims: Map<string, unknown>): void {
+  const [oldest] = claims.keys();
+  if (claims.size > claimsMax && oldest !== undefined) claims.delete(oldest);
 }

@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { ManualClock } from "../testing/manual-clock.ts";
 import { image, startFly, startedMachine, withApp } from "../testing/fly.ts";
 
 it("creates an app by either name of the key, shows it and lists it by organization", async () => {
@@ -68,9 +69,14 @@ it("assigns, lists and releases addresses", async () => {
   expect(shared.body).toMatchObject({ ip: "66.241.124.1", shared: true });
   const flycast = await fly.call("POST", "/apps/acme/ip_assignments", { type: "private_v6" });
   expect(flycast.body).toMatchObject({ ip: expect.stringMatching(/^fdaa:/), shared: false });
-  expect((await fly.call("POST", "/apps/acme/ip_assignments", { type: "shared_v4" })).status).toBe(422);
+  expect((await fly.call("POST", "/apps/acme/ip_assignments", { type: "v6" })).status).toBe(200);
+  for (const type of ["shared_v4", "v6"]) {
+    expect((await fly.call("POST", "/apps/acme/ip_assignments", { type })).status).toBe(422);
+  }
   expect((await fly.call("DELETE", "/apps/acme/ip_assignments/66.241.124.1")).status).toBe(204);
-  expect((await fly.call("GET", "/apps/acme/ip_assignments")).body).toEqual({ ips: [flycast.body] });
+  expect((await fly.call("GET", "/apps/acme/ip_assignments")).body).toMatchObject({
+    ips: [flycast.body, { ip: expect.stringMatching(/^2a09:/), region: "global" }],
+  });
 });
 
 it("counts versions of secrets and shows values only when asked", async () => {
@@ -102,4 +108,19 @@ it("refuses a machine that wants secrets which are not there yet", async () => {
     412,
     { error: "failed_precondition: min_secrets_version 3 is not yet available on this app" },
   ]);
+});
+
+it("shows an app for a while after it is deleted, and keeps its name so long", async () => {
+  const clock = new ManualClock();
+  const fly = await startFly({ clock, timings: { appDeleteMs: 5000 } });
+  await withApp(fly);
+  expect((await fly.call("DELETE", "/apps/acme")).status).toBe(202);
+  await clock.advance(4999);
+  expect((await fly.call("GET", "/apps/acme")).status).toBe(200);
+  expect((await fly.call("POST", "/apps", { name: "acme", org_slug: "kilo" })).body).toMatchObject({
+    status: "name_taken",
+  });
+  await clock.advance(1);
+  expect((await fly.call("GET", "/apps/acme")).status).toBe(404);
+  expect((await fly.call("POST", "/apps", { name: "acme", org_slug: "kilo" })).status).toBe(201);
 });

@@ -107,3 +107,66 @@ it("restores a snapshot into a volume of at least its size", async () => {
     .poll(async () => volumeIn(await fly.call("GET", `${volumes}/${restored.id}`)).state)
     .toBe("created");
 });
+
+it("forks a volume into another region while a machine runs on it", async () => {
+  const fly = await startFly();
+  await withApp(fly);
+  const { id } = volumeIn(await fly.call("POST", volumes, { name: "data", size_gb: 5, region: "ams" }));
+  const mount = (volume: string): object => ({ config: { mounts: [{ volume, path: "/root" }] } });
+  await startedMachine(fly, mount(id));
+  const fork = await fly.call("POST", volumes, { name: "data", region: "fra", source_volume_id: id });
+  expect(fork.body).toMatchObject({
+    region: "fra",
+    size_gb: 5,
+    state: "hydrating",
+    attached_machine_id: null,
+  });
+  const here = await fly.call("POST", volumes, { name: "data", source_volume_id: id });
+  expect(here.body).toMatchObject({ region: "ams" });
+  const machine = await startedMachine(fly, { region: "fra", ...mount(volumeIn(fork).id) });
+  expect(machine.region).toBe("fra");
+  expect(volumeIn(await fly.call("GET", `${volumes}/${volumeIn(fork).id}`)).state).toBe("created");
+});
+
+it("knows a volume's numbers from when a machine first ran on it", async () => {
+  const fly = await startFly();
+  await withApp(fly);
+  const { id } = volumeIn(await fly.call("POST", volumes, { name: "data", size_gb: 1 }));
+  expect((await fly.call("GET", `${volumes}/${id}`)).body).toMatchObject({ blocks: 0, bytes_used: 0 });
+  const machine = await startedMachine(fly, { config: { mounts: [{ volume: id, path: "/root" }] } });
+  const numbers = { blocks: 262_144, bytes_total: 2 ** 30, bytes_used: 32 * 2 ** 20 };
+  expect((await fly.call("GET", `${volumes}/${id}`)).body).toMatchObject(numbers);
+  await fly.call("DELETE", `/apps/acme/machines/${machine.id}?force=true`);
+  await waitFor(fly, machine, "destroyed");
+  expect((await fly.call("GET", `${volumes}/${id}`)).body).toMatchObject(numbers);
+  const fork = await fly.call("POST", volumes, { name: "data", source_volume_id: id });
+  expect(fork.body).toMatchObject({ blocks: 0, bytes_used: 0 });
+});
+
+it("lists and restores the snapshots of a volume that is deleted, and of one that is gone", async () => {
+  const clock = new ManualClock();
+  const fly = await startFly({ clock });
+  await withApp(fly);
+  const { id } = volumeIn(await fly.call("POST", volumes, { name: "data" }));
+  await fly.call("POST", `${volumes}/${id}/snapshots`);
+  await fly.call("DELETE", `${volumes}/${id}`);
+  for (const hours of [1, 48]) {
+    await clock.advance(hours * 3600_000);
+    const list = await fly.call("GET", `${volumes}/${id}/snapshots`);
+    expect(list.body).toMatchObject([{ status: "created" }]);
+    const [snapshot] = z.array(z.looseObject({ id: z.string() })).parse(list.body);
+    const restored = await fly.call("POST", volumes, { name: "data", snapshot_id: snapshot?.id });
+    expect([restored.status, restored.body]).toMatchObject([200, { state: "restoring" }]);
+  }
+  expect((await fly.call("GET", `${volumes}/${id}`)).status).toBe(404);
+  expect((await fly.call("GET", `${volumes}/vol_none/snapshots`)).status).toBe(404);
+});
+
+it("does not fork a volume that is deleted", async () => {
+  const fly = await startFly();
+  await withApp(fly);
+  const { id } = volumeIn(await fly.call("POST", volumes, { name: "data" }));
+  await fly.call("DELETE", `${volumes}/${id}`);
+  const fork = await fly.call("POST", volumes, { name: "data", source_volume_id: id });
+  expect([fork.status, fork.body]).toEqual([404, { error: "volume not found" }]);
+});

@@ -1,10 +1,10 @@
 import type { LocalFlyOptions } from "../index.ts";
 import { startFly, withApp, type TestFly } from "./fly.ts";
 import { ManualClock } from "./manual-clock.ts";
+import { startProcessFly } from "./process.ts";
 
-/** A local Fly in test mode with an app named `acme`, whose time stands still until a test moves it. */
+/** A local Fly in test mode with an app named `acme`. */
 export interface FaultyFly extends TestFly {
-  clock: ManualClock;
   /** Asks for faults of single calls. Throws if they are refused. */
   fault(...rules: Record<string, unknown>[]): Promise<void>;
   /** Lets something befall the cloud. Throws if it is refused. */
@@ -13,9 +13,21 @@ export interface FaultyFly extends TestFly {
   test(method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown }>;
 }
 
-export async function startFaultyFly(options: Partial<LocalFlyOptions> = {}): Promise<FaultyFly> {
+/** One whose machines are state alone, and whose time stands still until a test moves it. */
+export async function startFaultyFly(
+  options: Partial<LocalFlyOptions> = {},
+): Promise<FaultyFly & { clock: ManualClock }> {
   const clock = new ManualClock();
-  const fly = await startFly({ clock, testMode: true, ...options });
+  return { ...(await faulty(await startFly({ clock, testMode: true, ...options }))), clock };
+}
+
+/** One whose machines are processes of the test's own program. */
+export async function startFaultyProcessFly(): Promise<FaultyFly> {
+  return faulty(await startProcessFly({ testMode: true }));
+}
+
+async function faulty(fly: TestFly): Promise<FaultyFly> {
+  await withApp(fly);
   const test: FaultyFly["test"] = async (method, path, body) => {
     const response = await fetch(`${fly.apiUrl}/_test${path}`, {
       method,
@@ -29,10 +41,8 @@ export async function startFaultyFly(options: Partial<LocalFlyOptions> = {}): Pr
     const answer = await test("POST", path, body);
     if (answer.status !== 200) throw new Error(`${answer.status}: ${JSON.stringify(answer.body)}`);
   };
-  await withApp(fly);
   return {
     ...fly,
-    clock,
     test,
     fault: (...rules) => order("/faults", { rules }),
     happen: (happening) => order("/cloud", happening),
