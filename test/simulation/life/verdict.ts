@@ -48,7 +48,7 @@ function describeIntent(
   cloud: Cloud,
   record: InstanceState,
   machine: Machine | null,
-  volume: Volume | null,
+  volumes: Volume[],
 ): string | null {
   const { intent, status } = record;
   switch (intent) {
