@@ -204,7 +204,9 @@ export function createKeeper(ports: KeeperPorts): Keeper {
       const current = storage.load();
       if (current === null) return { kind: "not_provisioned" };
       if (current.intent === "destroyed") return operate("repair", { ...current, retryAt: null });
-      return operate("repair", withIntent(current, current.intent, clock.now()));
+      // A repair wishes for nothing: where nobody knows what was wished, it stays to be seen.
+      const { recovery } = current;
+      return operate("repair", { ...withIntent(current, current.intent, clock.now()), recovery });
     },
     async doubt() {
       if (storage.load() !== null) await run(clock.now() + DOUBT_WAIT_MS);

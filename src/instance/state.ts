@@ -291,6 +291,7 @@ export function withIntent(state: InstanceState, intent: Intent, now: number): I
     retryAt: null,
     lastError: null,
     accepted: null,
+    recovery: state.recovery === null ? null : { ...state.recovery, adoptsIntent: false },
   };
   switch (intent) {
     case "running":
