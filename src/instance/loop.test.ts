@@ -4,15 +4,19 @@ import { createFlyClient, type FlyClient } from "../fly/client.ts";
 import type { Health } from "../gateway/health.ts";
 import type { InstanceEvent } from "./events.ts";
 import { type ClockPort, createReconciler, type LoopPorts, type Reconciler } from "./loop.ts";
+import { envSeal } from "./env-seal.ts";
 import { type InstanceState, type Intent, withIntent } from "./state.ts";
-import { NOW, record } from "./testing/records.ts";
+import { HOUR_MS, NOW, record, SECOND_MS } from "./testing/records.ts";
 
-const SECOND_MS = 1_000;
-const HOUR_MS = 3_600_000;
 const APP = env.FLY_APP_NAME ?? "";
 
 const flyAt = (baseUrl: string): FlyClient =>
-  createFlyClient({ baseUrl, token: env.FLY_API_TOKEN ?? "", onCall: () => undefined });
+  createFlyClient({
+    baseUrl,
+    token: env.FLY_API_TOKEN ?? "",
+    rateLimits: false,
+    onCall: () => undefined,
+  });
 const fly = flyAt(inject("flyApiUrl"));
 const unreachableFly = flyAt("http://127.0.0.1:1");
 
@@ -99,7 +103,9 @@ function stage(userId: string, fields: Partial<InstanceState> = {}, ports: Parti
     clock,
     fly,
     health: async () => ready,
-    tokens: async () => ({ gatewayToken: "gateway", proxyToken: "proxy" }),
+    tokens: async () => TOKENS,
+    envSeal,
+    warn: () => undefined,
     machineDefaults: { image: "registry.fly.io/app:tag", allowedOrigins: [] },
     storage: {
       load: () => state,
@@ -127,6 +133,7 @@ function stage(userId: string, fields: Partial<InstanceState> = {}, ports: Parti
   return made;
 }
 
+const TOKENS = { gatewayToken: "gateway", proxyToken: "proxy", envKey: "key" };
 const ready: Health = { kind: "answered", state: "ready", stage: "gateway" };
 const starting: Health = { kind: "answered", state: "starting", stage: "gateway" };
 
@@ -147,7 +154,7 @@ afterEach(async () => {
 it("has nothing to do for an instance that does not exist", async () => {
   const nobody = { load: () => null, save: () => undefined, append: () => undefined, erase: async () => {} };
   const { reconciler } = stage("nobody", {}, { fly: unreachableFly, storage: nobody });
-  expect(await reconciler.run(NOW + SECOND_MS)).toEqual({ kind: "settled" });
+  expect(await reconciler.run(NOW + SECOND_MS)).toEqual({ kind: "settled", againAt: null });
 });
 
 it("lets callers join one effort: each leaves at its own bound, and the last one's is the effort's", async () => {
@@ -165,7 +172,7 @@ it("lets callers join one effort: each leaves at its own bound, and the last one
   expect(isLongDone).toBe(false);
   health = ready;
   clock.letPass(10 * SECOND_MS);
-  expect(await long).toEqual({ kind: "settled" });
+  expect(await long).toEqual({ kind: "settled", againAt: null });
   expect(whatOf("step")).toEqual(["create_volume", "create_machine"]);
   expect(await machinesOf("joined")).toHaveLength(1);
 });
@@ -183,7 +190,7 @@ it("ends a wait at once for a newer wish, without a moment passing", async () =>
   await expect.poll(() => whatOf("step")).toContain("stop_machine");
   expect(clock.now()).toBe(standsAt);
   clock.letPass(HOUR_MS / 2);
-  expect(await verdict).toEqual({ kind: "settled" });
+  expect(await verdict).toEqual({ kind: "settled", againAt: null });
   expect(state()).toMatchObject({ intent: "stopped", status: "stopped" });
 });
 
@@ -213,20 +220,20 @@ it("decides nothing on what was seen for an older wish, which did not ask after 
 
   isWatched = true;
   made.clock.letPass(HOUR_MS / 2);
-  expect(await made.reconciler.run(NOW + HOUR_MS)).toEqual({ kind: "settled" });
+  expect(await made.reconciler.run(NOW + HOUR_MS)).toEqual({ kind: "settled", againAt: null });
   expect(made.state()).toBeNull();
   expect(await fly.findVolumes(APP, volumeName ?? "")).toEqual({ ok: true, value: [] });
 });
 
 it("takes away again what a create makes that was under way when the wish changed", async () => {
-  const tokens = async () => {
+  const createMachine: FlyClient["createMachine"] = (app, request) => {
     made.wish("destroyed");
-    return { gatewayToken: "gateway", proxyToken: "proxy" };
+    return fly.createMachine(app, request);
   };
-  const made = stage("regretted", {}, { tokens });
+  const made = stage("regretted", {}, { fly: { ...fly, createMachine } });
   made.wish("running");
   made.clock.letPass(HOUR_MS / 2);
-  expect(await made.reconciler.run(NOW + HOUR_MS)).toEqual({ kind: "settled" });
+  expect(await made.reconciler.run(NOW + HOUR_MS)).toEqual({ kind: "settled", againAt: null });
   expect(made.state()).toBeNull();
   expect(made.whatOf("step")).toEqual([
     "create_volume",
@@ -236,6 +243,20 @@ it("takes away again what a create makes that was under way when the wish change
     "erase",
   ]);
   expect(await machinesOf("regretted")).toEqual([]);
+});
+
+it("does not send a create that was only prepared when the wish changed", async () => {
+  const tokens = async () => {
+    made.wish("stopped");
+    return TOKENS;
+  };
+  const made = stage("forestalled", {}, { tokens });
+  made.wish("running");
+  made.clock.letPass(HOUR_MS / 2);
+  expect(await made.reconciler.run(NOW + HOUR_MS)).toEqual({ kind: "settled", againAt: null });
+  expect(made.state()).toMatchObject({ intent: "stopped", machine: null, creating: null });
+  expect(made.whatOf("step")).toEqual(["create_volume"]);
+  expect(await machinesOf("forestalled")).toEqual([]);
 });
 
 it("sits out a few short pauses when Fly can't be reached, then tells, and when it is tried again", async () => {
@@ -278,7 +299,7 @@ it("takes over the machine that has the instance's name and metadata, instead of
   const { clock, reconciler, wish, state } = stage("lost");
   wish("running");
   clock.letPass(20 * SECOND_MS);
-  expect(await reconciler.run(NOW + HOUR_MS)).toEqual({ kind: "settled" });
+  expect(await reconciler.run(NOW + HOUR_MS)).toEqual({ kind: "settled", againAt: null });
   expect(state()).toMatchObject({ status: "running", machine: { id }, creating: null });
   expect(await machinesOf("lost")).toEqual([id]);
 });

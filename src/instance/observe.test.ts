@@ -2,12 +2,13 @@ import { expect, it } from "vitest";
 import { createFlyClient } from "../fly/client.ts";
 import type { FlyMachine } from "../fly/schemas.ts";
 import { observe } from "./observe.ts";
-import { knownMachine, record } from "./testing/records.ts";
+import { knownMachine, NOW, record } from "./testing/records.ts";
 
 const metadata = { kiloclaw_user_id: "user-1", kiloclaw_sandbox_id: "dXNlci0x", kiloclaw_generation: "3" };
 const unreachableFly = createFlyClient({
   baseUrl: "http://127.0.0.1:1",
   token: "none",
+  rateLimits: false,
   onCall: () => undefined,
 });
 
@@ -15,10 +16,8 @@ const unreachableFly = createFlyClient({
 async function seenOf(answer: Partial<FlyMachine>) {
   const value = { id: "m1", state: "started", config: { metadata }, ...answer };
   const fly = { ...unreachableFly, getMachine: async () => ({ ok: true as const, value }) };
-  const { machine } = await observe(record({ machine: knownMachine }), {
-    fly,
-    health: async () => ({ kind: "silent", why: "nobody asks" }),
-  });
+  const health = async () => ({ kind: "silent" as const, why: "nobody asks" });
+  const { machine } = await observe(record({ machine: knownMachine }), { fly, health }, NOW);
   return machine;
 }
 

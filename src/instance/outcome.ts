@@ -239,7 +239,8 @@ export function noteSeen(state: InstanceState, seen: Observation, now: number): 
   return {
     ...state,
     machine: machine !== null && isThere ? { ...machine, seen: true } : machine,
-    volume: volume === null ? null : noteVolume(volume, seen, now),
+    // A create of a machine whose outcome is not known may have made one, which may have written.
+    volume: volume === null ? null : noteVolume(volume, creating?.kind === "machine", seen, now),
     candidate:
       candidate !== null && seen.candidate.kind === "present" ? { ...candidate, seen: true } : candidate,
     creating: creating === null ? null : noteCreating(creating, seen, now),
@@ -257,11 +258,12 @@ export function noteSeen(state: InstanceState, seen: Observation, now: number): 
 
 function noteVolume(
   known: NonNullable<InstanceState["volume"]>,
+  mayBeMounted: boolean,
   { volume, machine }: Observation,
   now: number,
 ): NonNullable<InstanceState["volume"]> {
   const isMounted = machine.kind === "present" && machine.ours && machine.mount?.volumeId === known.id;
-  const hasData = known.hasData || isMounted;
+  const hasData = known.hasData || mayBeMounted || isMounted;
   switch (volume.kind) {
     case "none":
     case "unknown":
@@ -393,14 +395,15 @@ function withMounted(state: InstanceState, volumeId: string, now: number): Insta
   if (candidate?.id !== volumeId) {
     return volume?.id === volumeId ? { ...state, volume: { ...volume, hasData: true } } : state;
   }
+  const { isOlderCopy, ...place } = candidate;
   const promoted: InstanceState = {
     ...state,
     candidate: null,
-    volume: { ...candidate, hasData: true, missingSince: null },
+    volume: { ...place, hasData: true, missingSince: null },
     pendingDestroyVolumeId: state.intent === "destroyed" ? candidate.id : state.pendingDestroyVolumeId,
   };
   if (volume === null) return promoted;
-  const notBefore = candidate.isOlderCopy ? now + KEPT_VOLUME_MS : now;
+  const notBefore = isOlderCopy ? now + KEPT_VOLUME_MS : now;
   return withLeftover(promoted, { kind: "volume", id: volume.id }, now, { notBefore, whenReady: true });
 }
 

@@ -1,13 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { nextAlarmAt } from "./schedule.ts";
 import type { Status } from "./state.ts";
-import { NOW } from "./testing/records.ts";
+import { MINUTE_MS, NOW, SECOND_MS } from "./testing/records.ts";
 
-const SECOND_MS = 1_000;
-const MINUTE_MS = 60_000;
 const TRANSITIONS: Status[] = ["starting", "stopping", "recovering", "destroying"];
 
-const settled = { kind: "settled" } as const;
+const settled = { kind: "settled", againAt: null } as const;
 const pending = (inMs: number) => ({ kind: "pending", nextAt: NOW + inMs }) as const;
 
 /** How long the alarm waits in a transition of such an age. */
@@ -24,6 +22,14 @@ describe("at rest", () => {
     expect(nextAlarmAt(status, NOW, settled, NOW, 0)).toBe(NOW + minutes * MINUTE_MS);
     expect(nextAlarmAt(status, 0, settled, NOW, 0)).toBe(NOW + minutes * MINUTE_MS);
   });
+});
+
+it("looks earlier at an instance at rest of which something is left to do, but never at once", () => {
+  const again = (inMs: number): number =>
+    nextAlarmAt("running", NOW, { kind: "settled", againAt: NOW + inMs }, NOW, 0) - NOW;
+  expect(again(20 * SECOND_MS)).toBe(20 * SECOND_MS);
+  expect(again(60 * MINUTE_MS)).toBe(5 * MINUTE_MS);
+  expect(again(-MINUTE_MS)).toBe(2 * SECOND_MS);
 });
 
 describe.each(TRANSITIONS)("while %s", (status) => {

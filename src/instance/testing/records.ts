@@ -6,10 +6,15 @@ import {
   type ObservedGateway,
   type ObservedMachine,
   type ObservedVolume,
+  type PresentMachine,
+  type PresentVolume,
 } from "../observation.ts";
-import { type InstanceState, newState } from "../state.ts";
+import { type InstanceState, type Leftover, newState } from "../state.ts";
 
 export const NOW = 1_800_000_000_000;
+export const SECOND_MS = 1_000;
+export const MINUTE_MS = 60 * SECOND_MS;
+export const HOUR_MS = 60 * MINUTE_MS;
 
 /** A record with the fields that a test is about, and plain ones beside them. */
 export function record(fields: Partial<InstanceState> = {}): InstanceState {
@@ -27,9 +32,28 @@ export function record(fields: Partial<InstanceState> = {}): InstanceState {
   return { ...fresh, ...fields };
 }
 
+/** Of an instance that has a machine and a volume, and is wanted up. */
+export function wanted(fields: Partial<InstanceState> = {}): InstanceState {
+  const known = { machine: knownMachine, volume: knownVolume };
+  return record({ intent: "running", status: "starting", ...known, ...fields });
+}
+
+/** Of an instance that has a machine and a volume, and is wanted down. */
+export function unwanted(fields: Partial<InstanceState> = {}): InstanceState {
+  const known = { machine: knownMachine, volume: knownVolume, lastStartedAt: NOW };
+  return record({ intent: "stopped", status: "stopping", ...known, ...fields });
+}
+
+/** Of an instance that has a machine and a volume, and is to go. */
+export function doomed(fields: Partial<InstanceState> = {}): InstanceState {
+  const known = { machine: knownMachine, volume: knownVolume };
+  const pending = { pendingDestroyMachineId: "m1", pendingDestroyVolumeId: "vol_1" };
+  return record({ intent: "destroyed", status: "destroying", ...known, ...pending, ...fields });
+}
+
 export const knownMachine = {
   id: "m1",
-  createdAt: NOW - 3_600_000,
+  createdAt: NOW - HOUR_MS,
   seen: true,
   verified: true,
   remounted: false,
@@ -37,16 +61,42 @@ export const knownMachine = {
 export const knownVolume = {
   id: "vol_1",
   region: "ams",
-  createdAt: NOW - 3_600_000,
+  createdAt: NOW - HOUR_MS,
   seen: true,
   hasData: true,
   missingSince: null,
 };
+export const knownCandidate = {
+  id: "vol_2",
+  region: "fra",
+  createdAt: NOW - MINUTE_MS,
+  seen: true,
+  isOlderCopy: false,
+};
 
-export function machineIn(
-  phase: MachinePhase,
-  fields: Partial<Extract<ObservedMachine, { kind: "present" }>> = {},
-): ObservedMachine {
+type Creating = NonNullable<InstanceState["creating"]>;
+
+/** A create that was sent a moment ago, and of which no answer came. */
+export function openCreate(kind: Creating["kind"], fields: Partial<Creating> = {}): Creating {
+  return { kind, name: "n", sentAt: NOW, earlierAt: null, emptySince: null, source: "empty", ...fields };
+}
+
+/** A create so long ago, and looked for so often, that what it did not leave behind by now it never made. */
+export function overCreate(kind: Creating["kind"], fields: Partial<Creating> = {}): Creating {
+  return openCreate(kind, { sentAt: NOW - HOUR_MS, emptySince: NOW - HOUR_MS, ...fields });
+}
+
+export function leftover(fields: Partial<Leftover> = {}): Leftover {
+  const plain = { kind: "volume", id: "vol_9", whenReady: false, tries: 0 } as const;
+  return { ...plain, since: NOW, notBefore: NOW, retryAt: NOW, ...fields };
+}
+
+/** As a machine that has been in its state for so long. */
+export function watchedFor(ms: number, flyState = "up"): NonNullable<InstanceState["watched"]> {
+  return { flyState, since: NOW - ms, restlessSince: null, silentSince: null };
+}
+
+export function machineIn(phase: MachinePhase, fields: Partial<PresentMachine> = {}): PresentMachine {
   return {
     kind: "present",
     id: "m1",
@@ -63,7 +113,24 @@ export function machineIn(
   };
 }
 
-export const freeVolume: Extract<ObservedVolume, { kind: "present" }> = {
+export const PHASES = [
+  "launching",
+  "starting",
+  "up",
+  "stopping",
+  "replacing",
+  "down",
+  "failed",
+  "destroying",
+] as const satisfies MachinePhase[];
+
+export const none = { kind: "none" } as const;
+export const absent = { kind: "absent" } as const;
+export const unknown = { kind: "unknown", code: "fly_unreachable", why: "Fly answered 500" } as const;
+export const noVolume = { kind: "absent", snapshot: null } as const;
+export const ready = { kind: "ready" } as const;
+
+export const freeVolume: PresentVolume = {
   kind: "present",
   id: "vol_1",
   region: "ams",
@@ -73,10 +140,17 @@ export const freeVolume: Extract<ObservedVolume, { kind: "present" }> = {
   snapshot: null,
 };
 
+/** The volume, held by a machine that is that to us. */
+export function heldBy(is: NonNullable<PresentVolume["holder"]>["is"], id = "m9"): PresentVolume {
+  return { ...freeVolume, holder: { id, is } };
+}
+
+/** What a pass saw; what it does not name was not asked for. */
 export function saw(
   machine: ObservedMachine,
-  volume: ObservedVolume = { kind: "none" },
-  gateway: ObservedGateway = { kind: "none" },
+  volume: ObservedVolume = none,
+  gateway: ObservedGateway = none,
+  others: Partial<Observation> = {},
 ): Observation {
-  return { ...NOTHING_ASKED, machine, volume, gateway };
+  return { ...NOTHING_ASKED, machine, volume, gateway, ...others };
 }

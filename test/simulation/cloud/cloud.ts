@@ -276,6 +276,7 @@ export class Cloud {
     machine.change();
     machine.held = null;
     machine.lease = null;
+    machine.forgottenAt = this.now + this.world.destroyedKept;
     this.become(machine, "destroyed", "destroy");
     const { volume } = machine;
     if (volume === null || volume.machine !== machine) return;

@@ -17,7 +17,7 @@ export function machineLost(cloud: Cloud, machine: Machine): void {
   machine.stuck = "no";
   cloud.destroyed(machine);
   // It is not even remembered.
-  machine.updatedAt = Number.NEGATIVE_INFINITY;
+  machine.forgottenAt = cloud.now;
 }
 
 /** The volume is gone, and the machine on it; what is left of the data is in its snapshots. */

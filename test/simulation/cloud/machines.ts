@@ -69,6 +69,7 @@ export function createMachine(
     createdAt: now,
     updatedAt: now,
     ...cloud.visibility(),
+    forgottenAt: Number.POSITIVE_INFINITY,
     events: [],
     lease: null,
     stuck: "no",
@@ -357,5 +358,5 @@ function afterLease<T>(cloud: Cloud, machine: Machine, act: (machine: Machine) =
 }
 
 function isForgotten(cloud: Cloud, machine: Machine): boolean {
-  return machine.state === "destroyed" && cloud.now >= machine.updatedAt + cloud.world.destroyedKept;
+  return cloud.now >= machine.forgottenAt;
 }

@@ -93,6 +93,8 @@ export type Machine = {
   visibleAt: number;
   /** Lists leave it out before. */
   listedAt: number;
+  /** From when on nobody finds it any more, also by its id. */
+  forgottenAt: number;
   events: MachineEvent[];
   lease: { holder: string; until: number } | null;
   /** `soft` ends with a forced destroy, `hard` keeps even that from finishing. */

@@ -15,7 +15,7 @@ export function describeUnrest(cloud: Cloud, record: InstanceState | null): stri
   }
   return (
     describeUntracked(record, machines, volumes) ??
-    describeRecord(record) ??
+    describeRecord(record, cloud.now) ??
     describeIntent(cloud, record, machines.find(({ id }) => id === record.machine?.id) ?? null, volumes)
   );
 }
@@ -29,17 +29,19 @@ function describeUntracked(record: InstanceState, machines: Machine[], volumes: 
     record.machine?.id,
     record.volume?.id,
     record.candidate?.id,
-    ...(record.leftovers ?? []).map(({ id }) => id),
+    ...record.leftovers.map(({ id }) => id),
   ]);
   const unknown = [...machines, ...volumes].filter(({ id }) => !known.has(id));
   return unknown.length === 0 ? null : `the record does not know ${unknown.map(({ id }) => id).join(", ")}`;
 }
 
-function describeRecord(record: InstanceState): string | null {
+function describeRecord(record: InstanceState, now: number): string | null {
   if (record.lastError !== null)
     return `a problem stands: ${record.lastError.code}: ${record.lastError.message}`;
   if (record.creating !== null) return `a create of a ${record.creating.kind} is open`;
   if (record.candidate) return "a candidate is left";
+  const due = record.leftovers.find(({ notBefore }) => notBefore <= now);
+  if (due !== undefined) return `the ${due.kind} ${due.id} is left over`;
   if (record.recovery) return "the recovery is not over";
   return null;
 }
