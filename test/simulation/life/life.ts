@@ -120,12 +120,12 @@ class Life {
     if (this.#storage.durable.record === null) this.#object.act("restore");
     await this.#until(this.#clock.now() + CALM_DOWN_MS, () => false);
     const isWell = (): boolean =>
-      this.#object.isIdle && describeUnrest(this.#cloud, this.#storage.durable.record) === null;
+      this.#object.isIdle && describeUnrest(this.#cloud, this.#storage.durable) === null;
     await this.#until(this.#clock.now() + HEAL_MS, isWell);
-    const { record, events } = this.#storage.durable;
-    const unrest = describeUnrest(this.#cloud, record) ?? describeLoss(this.#cloud, record, events);
+    const { durable } = this.#storage;
+    const unrest = describeUnrest(this.#cloud, durable) ?? describeLoss(this.#cloud, durable);
     if (unrest !== null) this.#watch.violate(`at the end, ${unrest}`);
-    else if (record !== null) await this.#passOnce();
+    else if (durable.record !== null) await this.#passOnce();
   }
 
   result(): LifeResult {
@@ -154,7 +154,7 @@ class Life {
       this.#watch.violate(`a pass at rest made ${this.#network.calls - calls} calls`);
     if (this.#storage.writes - writes > 1)
       this.#watch.violate(`a pass at rest wrote ${this.#storage.writes - writes} times`);
-    const unrest = describeUnrest(this.#cloud, this.#storage.durable.record);
+    const unrest = describeUnrest(this.#cloud, this.#storage.durable);
     if (unrest !== null) this.#watch.violate(`after one more pass, ${unrest}`);
   }
 

@@ -2,7 +2,11 @@ import type { InstanceEvent } from "../../../src/instance/events.ts";
 import type { KeeperStorage } from "../../../src/instance/keeper.ts";
 import type { InstanceState, ReadState } from "../../../src/instance/state.ts";
 
-type Contents = { record: InstanceState | null; alarm: number | null; events: readonly InstanceEvent[] };
+export type Contents = {
+  record: InstanceState | null;
+  alarm: number | null;
+  events: readonly InstanceEvent[];
+};
 
 const EMPTY: Contents = { record: null, alarm: null, events: [] };
 

@@ -1,10 +1,11 @@
 import type { InstanceEvent } from "../../../src/instance/events.ts";
 import type { InstanceState } from "../../../src/instance/state.ts";
 import type { Cloud } from "../cloud/cloud.ts";
+import type { Contents } from "./storage.ts";
 import { type App, isGone, type Machine, type Volume } from "../cloud/model.ts";
 
 /** Why the instance is not what its user wants, or not what its record says; null when all is well. */
-export function describeUnrest(cloud: Cloud, record: InstanceState | null): string | null {
+export function describeUnrest(cloud: Cloud, { record, events }: Contents): string | null {
   const machines = ours<Machine>(cloud, (app) => app.machines.values()).filter(
     ({ state }) => state !== "destroyed",
   );
@@ -14,7 +15,7 @@ export function describeUnrest(cloud: Cloud, record: InstanceState | null): stri
     return left.length === 0 ? null : `nobody knows of ${left.join(", ")}`;
   }
   return (
-    describeUntracked(record, machines, volumes) ??
+    describeUntracked(record, events, [...machines, ...volumes]) ??
     describeRecord(record, cloud.now) ??
     describeIntent(cloud, record, machines.find(({ id }) => id === record.machine?.id) ?? null, volumes)
   );
@@ -24,15 +25,24 @@ function ours<T extends { ours: boolean }>(cloud: Cloud, of: (app: App) => Itera
   return [...cloud.apps.values()].flatMap((app) => [...of(app)]).filter((one) => one.ours);
 }
 
-function describeUntracked(record: InstanceState, machines: Machine[], volumes: Volume[]): string | null {
+/** What was found beside the instance when its ids were lost is not taken away blindly, but the user was told of it by name. */
+function describeUntracked(
+  record: InstanceState,
+  events: readonly InstanceEvent[],
+  existing: { id: string }[],
+): string | null {
   const known = new Set([
     record.machine?.id,
     record.volume?.id,
     record.candidate?.id,
     ...record.leftovers.map(({ id }) => id),
   ]);
-  const unknown = [...machines, ...volumes].filter(({ id }) => !known.has(id));
+  const unknown = existing.filter(({ id }) => !known.has(id) && !isReported(events, id));
   return unknown.length === 0 ? null : `the record does not know ${unknown.map(({ id }) => id).join(", ")}`;
+}
+
+function isReported(events: readonly InstanceEvent[], id: string): boolean {
+  return events.some(({ kind, why }) => kind === "warning" && why.includes(id));
 }
 
 function describeRecord(record: InstanceState, now: number): string | null {
@@ -40,7 +50,9 @@ function describeRecord(record: InstanceState, now: number): string | null {
     return `a problem stands: ${record.lastError.code}: ${record.lastError.message}`;
   if (record.creating !== null) return `a create of a ${record.creating.kind} is open`;
   if (record.candidate) return "a candidate is left";
-  const due = record.leftovers.find(({ notBefore }) => notBefore <= now);
+  const due = record.leftovers.find(
+    ({ notBefore, whenReady }) => notBefore <= now && (!whenReady || record.intent === "running"),
+  );
   if (due !== undefined) return `the ${due.kind} ${due.id} is left over`;
   if (record.recovery) return "the recovery is not over";
   return null;
@@ -84,11 +96,7 @@ function hasVolume({ volume, intent }: InstanceState, volumes: Volume[]): boolea
 }
 
 /** What was written and is not there any more; null where nothing is missing, or where the user was told. */
-export function describeLoss(
-  cloud: Cloud,
-  record: InstanceState | null,
-  events: readonly InstanceEvent[],
-): string | null {
+export function describeLoss(cloud: Cloud, { record, events }: Contents): string | null {
   // Whoever lost all memory can't tell what else is missing.
   if (record === null || cloud.newest === null || cloud.memoryLost) return null;
   const volume = ours<Volume>(cloud, (app) => app.volumes.values()).find(
