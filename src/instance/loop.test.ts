@@ -274,16 +274,21 @@ it("sits out a few short pauses when Fly can't be reached, then tells, and when 
   expect(made.whatOf("problem")).toEqual(["fly_unreachable"]);
 });
 
-/** A machine at Fly of which no record knows. */
-async function strayMachine(name: string, userId: string): Promise<string> {
+/** A machine at Fly of which no record knows, on a volume of that name where one is given. */
+async function strayMachine(name: string, userId: string, volumeName: string | null): Promise<string> {
+  const guest = { cpu_kind: "shared", cpus: 1, memory_mb: 256 } as const;
+  const size = { size_gb: 1, compute: guest };
+  const volume =
+    volumeName === null ? null : await fly.createVolume(APP, { name: volumeName, region: "ams", ...size });
+  if (volume?.ok === false) throw new Error(volume.error.message);
   const made = await fly.createMachine(APP, {
     name,
     region: "ams",
     config: {
       image: "registry.fly.io/app:tag",
       env: {},
-      guest: { cpu_kind: "shared", cpus: 1, memory_mb: 256 },
-      mounts: [],
+      guest,
+      mounts: volume === null ? [] : [{ volume: volume.value.id, path: "/root" }],
       services: [],
       metadata: { kiloclaw_user_id: userId, kiloclaw_sandbox_id: name },
       restart: { policy: "on-failure" },
@@ -294,18 +299,36 @@ async function strayMachine(name: string, userId: string): Promise<string> {
   return made.value.id;
 }
 
-it("takes over the machine that has the instance's name and metadata, instead of making another", async () => {
-  const id = await strayMachine("loop-lost", "lost");
+it("takes over the machine that has the instance's name, metadata and volume, with its size", async () => {
+  const id = await strayMachine("loop-lost", "lost", "kc_loop_lost");
   const { clock, reconciler, wish, state } = stage("lost");
   wish("running");
   clock.letPass(20 * SECOND_MS);
   expect(await reconciler.run(NOW + HOUR_MS)).toEqual({ kind: "settled", againAt: null });
-  expect(state()).toMatchObject({ status: "running", machine: { id }, creating: null });
+  expect(state()).toMatchObject({
+    status: "running",
+    machine: { id, verified: true },
+    machineSize: { cpuKind: "shared", cpus: 1, memoryMb: 256 },
+    creating: null,
+  });
   expect(await machinesOf("lost")).toEqual([id]);
 });
 
+it("replaces a machine of its own that has the name, but not the volume", async () => {
+  const id = await strayMachine("loop-stale", "stale", null);
+  const { clock, reconciler, wish, state, whatOf } = stage("stale");
+  wish("running");
+  clock.letPass(HOUR_MS / 2);
+  expect(await reconciler.run(NOW + HOUR_MS)).toEqual({ kind: "settled", againAt: null });
+  const { machine } = state() ?? {};
+  expect(machine).toMatchObject({ verified: true });
+  expect(machine?.id).not.toBe(id);
+  expect(await machinesOf("stale")).toEqual([machine?.id]);
+  expect(whatOf("step").filter((step) => step === "create_machine")).toHaveLength(2);
+});
+
 it("leaves a machine alone that has the name and is another tenant's", async () => {
-  const id = await strayMachine("loop-squatted", "somebody-else");
+  const id = await strayMachine("loop-squatted", "somebody-else", null);
   const { clock, reconciler, wish, state, whatOf } = stage("squatted");
   wish("running");
   clock.letPass(20 * SECOND_MS);

@@ -23,7 +23,7 @@ async function running(
 ): Promise<{ instance: DurableObjectStub<KiloClawInstance>; machineId: string }> {
   const instance = instanceOf(userId);
   await instance.provision({ userId });
-  expect(await instance.start()).toEqual({ kind: "settled", status: "running" });
+  expect(await instance.start(userId)).toEqual({ kind: "settled", status: "running" });
   return { instance, machineId: (await viewOf(instance))?.flyMachineId ?? "" };
 }
 
@@ -47,7 +47,7 @@ it("brings a machine back that stopped on its own, and tells that it did", async
     lastError: null,
   });
   expect(await problemsOf(instance)).toContain("machine_stopped");
-  await instance.destroy();
+  await instance.destroy("stopped-machine", { force: false });
 });
 
 it("makes a machine anew that is gone, on the same volume", async () => {
@@ -60,19 +60,19 @@ it("makes a machine anew that is gone, on the same volume", async () => {
   expect(after).toMatchObject({ status: "running", flyVolumeId: before?.flyVolumeId });
   expect(after?.flyMachineId).not.toBe(machineId);
   expect(await problemsOf(instance)).toContain("machine_gone");
-  await instance.destroy();
+  await instance.destroy("gone-machine", { force: false });
 });
 
 it("leaves a stopped instance stopped, whoever rings", async () => {
   const { instance } = await running("left-alone");
-  await instance.stop();
+  await instance.stop("left-alone");
   await runDurableObjectAlarm(instance);
   await instance.doubt();
   await evictDurableObject(instance);
   await runDurableObjectAlarm(instance);
   expect(await viewOf(instance)).toMatchObject({ status: "stopped", lastError: null });
-  expect(await instance.resolveRoute()).toMatchObject({ kind: "not_running", status: "stopped" });
-  await instance.destroy();
+  expect(await instance.resolveRoute("left-alone")).toMatchObject({ kind: "not_running", status: "stopped" });
+  await instance.destroy("left-alone", { force: false });
 });
 
 it("always has an alarm while it exists, and none after", async () => {
@@ -83,7 +83,7 @@ it("always has an alarm while it exists, and none after", async () => {
   expect(minutesAhead).toBeLessThan(6);
   await runDurableObjectAlarm(instance);
   expect(await alarm()).not.toBeNull();
-  await instance.destroy();
+  await instance.destroy("watched", { force: false });
   expect(await alarm()).toBeNull();
 });
 
@@ -93,8 +93,8 @@ it("never takes a record that it can't read for none, and never overwrites it", 
   await runInDurableObject(instance, (_object, { storage }) => storage.kv.put("instance", garbage));
   await evictDurableObject(instance);
   expect(await instance.provision({ userId: "unreadable" })).toEqual({ kind: "state_unreadable" });
-  expect(await instance.start()).toEqual({ kind: "state_unreadable" });
-  expect(await instance.destroy()).toEqual({ kind: "state_unreadable" });
+  expect(await instance.start("unreadable")).toEqual({ kind: "state_unreadable" });
+  expect(await instance.destroy("unreadable", { force: false })).toEqual({ kind: "state_unreadable" });
   expect(await instance.status()).toEqual({ kind: "state_unreadable" });
   await runDurableObjectAlarm(instance);
   const stored = await runInDurableObject(instance, (_object, { storage }) => storage.kv.get("instance"));
@@ -103,10 +103,10 @@ it("never takes a record that it can't read for none, and never overwrites it", 
 
 it("refuses a provision while it is being destroyed", async () => {
   const { instance } = await running("doomed");
-  const destroyed = instance.destroy();
+  const destroyed = instance.destroy("doomed", { force: false });
   expect(await instance.provision({ userId: "doomed" })).toEqual({ kind: "destroying" });
-  expect(await instance.start()).toEqual({ kind: "destroying" });
+  expect(await instance.start("doomed")).toEqual({ kind: "destroying" });
   expect(await destroyed).toEqual({ kind: "settled", status: "destroying" });
   expect(await instance.provision({ userId: "doomed" })).toMatchObject({ kind: "provisioned" });
-  await instance.destroy();
+  await instance.destroy("doomed", { force: false });
 });

@@ -33,10 +33,15 @@ it("knows this tenant's machine by its metadata", async () => {
 
 it.each([
   ["whose configuration Fly does not tell", { config: null }],
-  ["whose host is gone", { host_status: "unreachable" }],
   ["in a state that has no meaning here", { state: "hibernating" }],
 ])("takes a machine %s for unknown, and not for ours or gone", async (_what, answer) => {
   expect(await seenOf(answer)).toMatchObject({ kind: "unknown" });
+});
+
+it("believes nothing that Fly keeps of a machine whose host is gone, but its end", async () => {
+  const answer = { host_status: "unreachable", config: null };
+  expect(await seenOf(answer)).toEqual({ kind: "unreachable", id: "m1" });
+  expect(await seenOf({ ...answer, state: "destroyed" })).toEqual({ kind: "absent" });
 });
 
 it("takes the configuration that a host in trouble left with Fly", async () => {

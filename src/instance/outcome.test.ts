@@ -2,13 +2,29 @@ import { describe, expect, it } from "vitest";
 import { applyDecision, applyOutcome, beginStep, noteSeen, type Outcome } from "./outcome.ts";
 import { type InstanceState, withIntent } from "./state.ts";
 import type { Decision, Step } from "./step.ts";
-import { freeVolume, knownMachine, knownVolume, machineIn, NOW, record, saw } from "./testing/records.ts";
-
-const SECOND_MS = 1_000;
-const HOUR_MS = 3_600_000;
+import {
+  absent,
+  freeVolume,
+  HOUR_MS,
+  knownMachine,
+  knownVolume,
+  machineIn,
+  noVolume,
+  NOW,
+  openCreate,
+  record,
+  saw,
+  SECOND_MS,
+} from "./testing/records.ts";
 
 const createMachine: Step = { kind: "create_machine", name: "dXNlci0x", region: "ams", volumeId: "vol_1" };
-const createVolume: Step = { kind: "create_volume", name: "kc_volume", region: "ams" };
+const createVolume: Step = {
+  kind: "create_volume",
+  name: "kc_volume",
+  region: "ams",
+  source: { kind: "empty" },
+  isReplacement: false,
+};
 const startMachine: Step = { kind: "start_machine", id: "m1" };
 const refused: Outcome = { kind: "failed", code: "fly_busy", message: "busy", retryAfterMs: null };
 
@@ -60,6 +76,7 @@ describe("the pause after a failed step", () => {
       code: "fly_busy",
       message: "busy",
       at: NOW,
+      attempts: 2,
       nextTryAt: NOW + 5_000 + 2 * SECOND_MS,
     });
     const other = after(twice, startMachine, { ...refused, message: "leased" }, NOW + 9_000);
@@ -70,13 +87,13 @@ describe("the pause after a failed step", () => {
 describe("a create", () => {
   it("stands open from before it is sent", () => {
     expect(beginStep(record(), createMachine, NOW)).toMatchObject({
-      creating: { kind: "machine", name: "dXNlci0x", believeAbsentAt: NOW + 60 * SECOND_MS },
+      creating: { kind: "machine", name: "dXNlci0x", sentAt: NOW, earlierAt: null, emptySince: null },
     });
   });
 
   it("is closed by its id", () => {
     expect(after(record(), createMachine, { kind: "machine_created", id: "m7" })).toMatchObject({
-      machine: { id: "m7", createdAt: NOW, seen: false },
+      machine: { id: "m7", createdAt: NOW, seen: false, verified: true },
       creating: null,
     });
     expect(after(record(), createVolume, { kind: "volume_created", id: "v7", region: "fra" })).toMatchObject({
@@ -88,9 +105,8 @@ describe("a create", () => {
   it("takes over the machine that has the name already, to look at it next", () => {
     const failedBefore = { ...record(), failures: 3, retryAt: NOW };
     expect(after(failedBefore, createMachine, { kind: "name_taken", machineId: "m9" })).toMatchObject({
-      machine: { id: "m9", seen: false },
+      machine: { id: "m9", seen: false, verified: false },
       creating: null,
-      failures: 0,
       retryAt: null,
     });
   });
@@ -101,23 +117,51 @@ describe("a create", () => {
 
   it("whose answer was lost stays open", () => {
     const lost = after(record(), createVolume, { kind: "outcome_unknown", message: "silence" });
-    // What it made, if anything, shows within the grace.
     expect(lost).toMatchObject({
       volume: null,
-      creating: { kind: "volume", name: "kc_volume", believeAbsentAt: NOW + 15 * SECOND_MS },
+      creating: { kind: "volume", name: "kc_volume", sentAt: NOW },
       lastError: { code: "fly_unreachable" },
     });
   });
 
-  it("without room in a region tries the next one, and comes back to the first", () => {
+  it("that is repeated stays open as of the first one that nobody answered", () => {
+    const lost = after(record(), createMachine, { kind: "outcome_unknown", message: "silence" });
+    const again = after(lost, createMachine, { kind: "outcome_unknown", message: "silence" }, NOW + 20_000);
+    expect(again.creating).toMatchObject({ sentAt: NOW + 20_000, earlierAt: NOW });
+    const refusedThen = after(lost, createMachine, refused, NOW + 20_000);
+    expect(refusedThen.creating).toMatchObject({ sentAt: NOW, earlierAt: null });
+  });
+
+  it("of a volume that is repeated on the word of a list leaves a doubt, until everything is gone", () => {
+    const open = openCreate("volume");
+    expect(beginStep(record({ creating: open }), createVolume, NOW).doubtful).toBe(true);
+    expect(after(record({ creating: open }), { kind: "clear_create" }, { kind: "done" }).doubtful).toBe(true);
+    // Names of machines are unique, so a second create finds the first.
+    const machine = openCreate("machine");
+    expect(beginStep(record({ creating: machine }), createMachine, NOW).doubtful).toBe(false);
+  });
+
+  it("without room marks the region as full for a while, and leaves nothing open", () => {
     const full: Outcome = { kind: "no_capacity", message: "no room" };
     const once = after(record(), createVolume, full);
-    expect([once.regions, once.creating, once.lastError?.code]).toEqual([
-      ["fra", "ams"],
-      null,
-      "no_capacity",
-    ]);
-    expect(after(once, createVolume, full).regions).toEqual(["ams", "fra"]);
+    expect(once).toMatchObject({
+      fullRegions: [{ region: "ams", scope: "region", until: NOW + 600 * SECOND_MS }],
+      capacityTries: 1,
+      creating: null,
+      lastError: { code: "no_capacity" },
+    });
+    const again = after(once, { ...createVolume, region: "fra" }, full, NOW + 1);
+    expect(again.fullRegions.map(({ region }) => region)).toEqual(["ams", "fra"]);
+    const later = after(again, createVolume, full, NOW + HOUR_MS);
+    expect(later.fullRegions).toEqual([{ region: "ams", scope: "region", until: NOW + HOUR_MS + 600_000 }]);
+  });
+
+  it("of a machine without room marks only the host of its volume", () => {
+    const next = after(record({ volume: knownVolume }), createMachine, {
+      kind: "no_capacity",
+      message: "full",
+    });
+    expect(next.fullRegions).toMatchObject([{ region: "ams", scope: "host" }]);
   });
 });
 
@@ -148,13 +192,9 @@ describe("an outcome that comes after a newer wish", () => {
   });
 
   it("does not close the open create of another kind", () => {
-    const creating = { kind: "volume", name: "kc_volume", believeAbsentAt: NOW } as const;
-    const next = applyOutcome(
-      record({ creating }),
-      { kind: "adopt_machine", id: "m1" },
-      { kind: "done" },
-      NOW,
-    );
+    const creating = openCreate("volume");
+    const adopt: Step = { kind: "adopt_machine", id: "m1", volumeId: "vol_1", size: null };
+    const next = applyOutcome(record({ creating }), adopt, { kind: "done" }, NOW);
     expect(next).toMatchObject({ machine: { id: "m1" }, creating });
   });
 });
@@ -183,13 +223,16 @@ it("counts the bring-ups of the last hour that Fly accepted, and no others", () 
   expect(after(state, { kind: "stop_machine", id: "m1" }, { kind: "done" }).bringUps).toEqual(state.bringUps);
 });
 
-it("keeps the order of regions where a step that needs no region finds no room", () => {
-  const next = after(record(), startMachine, { kind: "no_capacity", message: "no room" });
-  expect(next.regions).toEqual(["ams", "fra"]);
+it("marks the host as full where a step that needs no region finds no room", () => {
+  const full: Outcome = { kind: "no_capacity", message: "no room" };
+  const next = after(record({ volume: knownVolume }), startMachine, full);
+  expect(next).toMatchObject({ regions: ["ams", "fra"], capacityTries: 1 });
+  expect(next.fullRegions).toMatchObject([{ region: "ams", scope: "host" }]);
+  expect(after(record(), startMachine, full).fullRegions).toEqual([]);
 });
 
 it("does not wait for an update to what has been overtaken meanwhile", () => {
-  const update: Step = { kind: "update_machine", id: "m1", generation: 1 };
+  const update: Step = { kind: "update_machine", id: "m1", generation: 1, remounts: false };
   expect(after(record({ generation: 1 }), update, { kind: "done" }).accepted).toEqual({
     kind: "update_machine",
     at: NOW,
@@ -213,6 +256,7 @@ describe("what a decision tells", () => {
     status,
     reason: "",
     problem: null,
+    againAt: null,
   });
 
   it("dates the changes of the status, and only those", () => {
@@ -224,7 +268,7 @@ describe("what a decision tells", () => {
   });
 
   it("takes an error back when there is none any more", () => {
-    const lastError = { code: "fly_busy", message: "busy", at: NOW, nextTryAt: null } as const;
+    const lastError = { code: "fly_busy", message: "busy", at: NOW, attempts: 1, nextTryAt: null } as const;
     expect(applyDecision(record({ lastError }), settled("running"), NOW).lastError).toBeNull();
   });
 
@@ -249,9 +293,10 @@ describe("what was seen", () => {
     const machine = { ...knownMachine, seen: false };
     const volume = { ...knownVolume, seen: false };
     const state = record({ machine, volume });
-    expect(noteSeen(state, saw({ kind: "absent" }, { kind: "absent" }), NOW)).toEqual(state);
+    const blind = noteSeen(state, saw(absent, noVolume), NOW);
+    expect([blind.machine?.seen, blind.volume?.seen]).toEqual([false, false]);
     expect(noteSeen(state, saw(machineIn("up")), NOW).machine?.seen).toBe(true);
-    expect(noteSeen(state, saw({ kind: "absent" }, freeVolume), NOW).volume?.seen).toBe(true);
+    expect(noteSeen(state, saw(absent, freeVolume), NOW).volume?.seen).toBe(true);
   });
 
   it("dates the machine's state and the silence of its controller", () => {
@@ -263,9 +308,9 @@ describe("what was seen", () => {
       at: number,
     ) => noteSeen(state, saw(machineIn(phase), undefined, gateway), at);
     const up = see(record(), "up", { kind: "ready" }, NOW);
-    expect(up.watched).toEqual({ flyState: "up", since: NOW, silentSince: null });
+    expect(up.watched).toEqual({ flyState: "up", since: NOW, restlessSince: null, silentSince: null });
     const quiet = see(see(up, "up", silent, NOW + 1), "up", silent, NOW + 2);
-    expect(quiet.watched).toEqual({ flyState: "up", since: NOW, silentSince: NOW + 1 });
+    expect(quiet.watched).toMatchObject({ flyState: "up", since: NOW, silentSince: NOW + 1 });
     expect(see(quiet, "up", { kind: "ready" }, NOW + 3).watched?.silentSince).toBeNull();
     expect(see(quiet, "down", undefined, NOW + 4).watched?.since).toBe(NOW + 4);
   });
