@@ -129,7 +129,7 @@ it("does the first rule that fits, in turn, and lets calls by that are to be ski
   expect(statuses).toEqual([502, 500, 500, 200, 200]);
   expect((await fly.test("GET", "/faults")).body).toMatchObject({
     rules: [{ fired: 0 }, { fired: 2 }, { fired: 1 }],
-    random: null,
+    random: [],
   });
 });
 
@@ -137,7 +137,42 @@ it("forgets its rules when asked to", async () => {
   const fly = await startFaultyFly();
   await fly.fault({ match: { action: "machine_list" }, effect: { kind: "empty" }, times: 100 });
   expect((await fly.test("DELETE", "/faults")).status).toBe(204);
-  expect((await fly.test("GET", "/faults")).body).toEqual({ rules: [], random: null });
+  expect((await fly.test("GET", "/faults")).body).toEqual({ rules: [], random: [] });
+});
+
+it("takes back one fault of several", async () => {
+  const fly = await startFaultyFly();
+  const empty = { match: { action: "machine_list" }, effect: { kind: "empty" }, times: 100 };
+  expect((await fly.test("POST", "/faults", { rules: [empty, empty] })).body).toEqual({ ids: ["1", "2"] });
+  expect((await fly.test("POST", "/faults", { seed: 7, rate: 0 })).body).toEqual({ ids: ["3"] });
+  for (const id of ["1", "3"]) expect((await fly.test("DELETE", `/faults/${id}`)).status).toBe(204);
+  expect((await fly.test("DELETE", "/faults/1")).status).toBe(404);
+  expect((await fly.test("GET", "/faults")).body).toMatchObject({ rules: [{ id: "2" }], random: [] });
+});
+
+it("happens only to calls that contain what the rule says, such as a name", async () => {
+  const fly = await startFaultyFly();
+  const lost = { kind: "error", status: 500, body: {} };
+  await fly.fault(
+    { match: { action: "machine_create", contains: "tenant-b" }, effect: lost },
+    { match: { action: "machine_list", contains: "metadata.user=b" }, effect: lost },
+  );
+  const create = (name: string) => fly.call("POST", machines, { name, config: { image } });
+  expect((await create("tenant-a")).status).toBe(200);
+  expect((await create("tenant-b")).status).toBe(500);
+  expect((await fly.call("GET", `${machines}?metadata.user=a`)).status).toBe(200);
+  expect((await fly.call("GET", `${machines}?metadata.user=b`)).status).toBe(500);
+});
+
+it("keeps what comes after a call for one that is not over before", async () => {
+  const fly = await startFaultyFly();
+  await fly.fault(
+    { match: { action: "volume_create" }, effect: { kind: "error", status: 500, body: {} } },
+    { match: { action: "volume_create" }, phase: "after", effect: { kind: "error", status: 502, body: {} } },
+  );
+  const create = async (): Promise<number> => (await fly.call("POST", volumes, { name: "data" })).status;
+  expect([await create(), await create(), await create()]).toEqual([500, 502, 200]);
+  expect((await fly.call("GET", volumes)).body).toHaveLength(2);
 });
 
 it.each([
@@ -145,6 +180,8 @@ it.each([
   { rules: [{ match: { action: "no_such" }, effect: { kind: "lost" } }] },
   { rules: [{ match: { action: "machine_list" }, effect: { kind: "empty" }, phase: "after" }] },
   { rules: [{ match: { action: "machine_list" }, effect: { kind: "lost" }, typo: 1 }] },
+  { rules: [{ match: { action: "machine_get" }, effect: { kind: "stale", agoMs: 1 } }] },
+  { rules: [{ match: { action: "volume_create" }, effect: { kind: "wedge", state: "created" } }] },
   { seed: 1, rate: 2 },
 ])("refuses the order %j", async (order) => {
   const fly = await startFaultyFly();
@@ -165,7 +202,7 @@ it("has the same faults for the same calls with the same seed, and others with a
       seen.push(await answer);
     }
     expect((await fly.test("GET", "/faults")).body).toMatchObject({
-      random: { drawn: expect.toSatisfy((drawn: number) => drawn > 10 && drawn < 30) },
+      random: [{ drawn: expect.toSatisfy((drawn: number) => drawn > 10 && drawn < 30) }],
     });
     return seen;
   };

@@ -104,6 +104,7 @@ export class Circumstances implements Hindrance {
     if (machine.state === "destroyed" && before?.state !== "destroyed") {
       const volumeIds = (machine.config.mounts ?? []).flatMap(({ volume }) => volume ?? []);
       this.claims.destroyed(machine.id, volumeIds);
+      this.wedges.release(machine.id);
     }
   }
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { ActionName } from "../http/actions.ts";
 import { historyMsMax } from "./history.ts";
 import { wedgeStates } from "./wedges.ts";
 
@@ -54,3 +55,44 @@ export type Effect = z.infer<typeof effectSchema>;
 /** Effects that can also come after the call did what it should, in place of or before its answer. */
 export const afterSchema = z.discriminatedUnion("kind", [error, lost.omit({ lateMs: true }), delay]);
 export type AfterEffect = z.infer<typeof afterSchema>;
+
+/** Whether the effect can happen to calls for the action. */
+export function fitsAction(kind: Effect["kind"], action: ActionName): boolean {
+  switch (kind) {
+    case "stale":
+    case "empty":
+      return action.endsWith("_list");
+    case "hidden":
+      return action === "machine_create" || action === "volume_create";
+    case "wedge":
+      return changesMachine.has(action);
+    case "lease":
+      return changesMachine.has(action) && action !== "machine_create";
+    case "claimed":
+      return action === "machine_delete";
+    case "no_capacity":
+    case "quota":
+      return ["machine_create", "machine_start", "machine_update", "volume_create"].includes(action);
+    case "error":
+    case "lost":
+    case "delay":
+    case "rate_limited":
+      return true;
+    default:
+      return kind satisfies never;
+  }
+}
+
+const changesMachine: ReadonlySet<ActionName> = new Set([
+  "machine_create",
+  "machine_start",
+  "machine_stop",
+  "machine_update",
+  "machine_restart",
+  "machine_delete",
+] as const);
+
+/** Whether the call is answered, or never will be, with this. */
+export function endsCall(effect: Effect): boolean {
+  return !["delay", "hidden", "wedge", "lease", "claimed"].includes(effect.kind);
+}

@@ -21,9 +21,9 @@ export interface Interference {
   circumstances: Circumstances;
   /** Takes the faults of a call; each call asks once. */
   planFor(call: Call): Plan;
-  /** The API without faults. */
+  /** The API without faults of single calls. */
   plainly(request: Request): Promise<Response>;
-  /** The API without faults, as it would have answered so long ago. */
+  /** The API without faults at all, as it would have answered so long ago. */
   asOf(agoMs: number, request: Request): Promise<Response>;
 }
 
@@ -35,6 +35,7 @@ export function interfere(parts: Interference, action: ActionName): MiddlewareHa
       app: context.req.param("app"),
       machine: context.req.param("machine"),
       volume: context.req.param("volume"),
+      text: `${context.req.url} ${await context.req.text()}`,
     };
     const plan = parts.planFor(call);
     const undo: (() => void)[] = [];

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { ActionName } from "../http/actions.ts";
-import type { Plan } from "./rules.ts";
+import { fitsAction } from "./effects.ts";
+import type { Call, Plan } from "./rules.ts";
 import { wedgeStates } from "./wedges.ts";
 
 const kinds = [
@@ -31,6 +32,8 @@ export const randomSchema = z.strictObject({
     .array(z.enum(kinds))
     .min(1)
     .default([...kinds]),
+  /** Only calls whose path, query or body contain this. */
+  contains: z.string().min(1).optional(),
 });
 export type RandomSettings = z.infer<typeof randomSchema>;
 
@@ -46,12 +49,14 @@ export class RandomFaults {
     this.#random = generator(settings.seed);
   }
 
-  draw(action: ActionName): Plan {
+  draw({ action, text }: Call): Plan {
+    const { contains } = this.settings;
+    if (contains !== undefined && !text.includes(contains)) return {};
     const hits = this.#random() < this.settings.rate;
     const fitting = this.settings.kinds.filter((kind) => fits(kind, action));
     const kind = fitting[Math.floor(this.#random() * fitting.length)];
     const size = this.#random();
-    if (!hits || kind === undefined) return { before: undefined, after: undefined };
+    if (!hits || kind === undefined) return {};
     this.drawn += 1;
     return planOf(kind, size);
   }
@@ -59,28 +64,24 @@ export class RandomFaults {
 
 function fits(kind: Kind, action: ActionName): boolean {
   switch (kind) {
-    case "stale":
-    case "empty":
-      return action.endsWith("_list");
-    case "hidden":
-      return action === "machine_create" || action === "volume_create";
-    case "wedge":
-      return ["machine_create", "machine_start", "machine_stop", "machine_update"].includes(action);
-    case "lease":
-      return ["machine_start", "machine_stop", "machine_update", "machine_delete"].includes(action);
-    case "claimed":
-      return action === "machine_delete";
-    case "no_capacity":
-      return ["machine_create", "machine_start", "machine_update", "volume_create"].includes(action);
     case "lost_late":
-      return !/_(list|get|wait)$/.test(action);
-    case "error":
+      // What only reads has no effect that could be late.
+      return !/_(?:list|get|wait|events|versions)$/.test(action);
     case "lost_before":
     case "lost_after":
     case "error_after":
+      return true;
+    case "error":
     case "delay":
     case "rate_limited":
-      return true;
+    case "stale":
+    case "empty":
+    case "hidden":
+    case "wedge":
+    case "lease":
+    case "claimed":
+    case "no_capacity":
+      return fitsAction(kind, action);
     default:
       return kind satisfies never;
   }
@@ -88,8 +89,8 @@ function fits(kind: Kind, action: ActionName): boolean {
 
 /** `size` in [0, 1) says how long or of which sort; the bounds are those that live Fly was seen to keep. */
 function planOf(kind: Kind, size: number): Plan {
-  const before = (effect: Plan["before"]): Plan => ({ before: effect, after: undefined });
-  const after = (effect: Plan["after"]): Plan => ({ before: undefined, after: effect });
+  const before = (effect: Plan["before"]): Plan => ({ before: effect });
+  const after = (effect: Plan["after"]): Plan => ({ after: effect });
   const upToMs = (max: number): number => 1 + Math.floor(size * max);
   const error = errors[Math.floor(size * errors.length)] ?? errors[0];
   switch (kind) {

@@ -6,14 +6,9 @@ import { refuse, replyOk } from "../http/reply.ts";
 import { Refusal } from "../refusal.ts";
 import type { Circumstances } from "./circumstances.ts";
 import { happen, happeningSchema } from "./happenings.ts";
-import { RandomFaults, randomSchema } from "./random.ts";
-import { ruleSchema, rulesMax, type RuleBook } from "./rules.ts";
-
-/** The faults of single calls that are in force. */
-export interface FaultsInForce {
-  rules: RuleBook;
-  random: RandomFaults | undefined;
-}
+import { faultsMax, type FaultsInForce } from "./faults-in-force.ts";
+import { randomSchema } from "./random.ts";
+import { ruleSchema } from "./rules.ts";
 
 const orderSchema = z.union([z.strictObject({ rules: z.array(ruleSchema).min(1) }), randomSchema]);
 
@@ -26,23 +21,27 @@ export function testRoutes(
 ): Hono {
   const routes = new Hono();
 
-  routes.get("/faults", (context) => context.json(report(faults)));
+  routes.get("/faults", (context) => context.json(faults.report()));
 
   routes.post("/faults", async (context) => {
     const order = await readBody(context, orderSchema);
     if (order instanceof Refusal) return refuse(context, order);
-    if (!("rules" in order)) faults.random = new RandomFaults(order);
-    else if (!faults.rules.add(order.rules)) {
-      return refuse(context, new Refusal(409, `there can be ${rulesMax} rules at most`));
-    }
-    return context.json(report(faults));
+    const ids = "rules" in order ? faults.add(order.rules) : faults.add([], order);
+    return ids === undefined
+      ? refuse(context, new Refusal(409, `there can be ${faultsMax} faults at most`))
+      : context.json({ ids });
   });
 
   routes.delete("/faults", (context) => {
-    faults.rules.clear();
-    faults.random = undefined;
+    faults.clear();
     return context.body(null, 204);
   });
+
+  routes.delete("/faults/:id", (context) =>
+    faults.delete(context.req.param("id"))
+      ? context.body(null, 204)
+      : refuse(context, new Refusal(404, "fault not found")),
+  );
 
   routes.post("/cloud", async (context) => {
     const happening = await readBody(context, happeningSchema);
@@ -53,11 +52,4 @@ export function testRoutes(
   });
 
   return routes;
-}
-
-function report({ rules, random }: FaultsInForce): object {
-  return {
-    rules: rules.report(),
-    random: random === undefined ? null : { ...random.settings, drawn: random.drawn },
-  };
 }

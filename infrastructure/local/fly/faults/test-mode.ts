@@ -4,9 +4,9 @@ import type { ActionName } from "../http/actions.ts";
 import { machinesApi } from "../http/api.ts";
 import type { Circumstances } from "./circumstances.ts";
 import { History } from "./history.ts";
-import { interfere } from "./interfere.ts";
-import { testRoutes, type FaultsInForce } from "./routes.ts";
-import { RuleBook } from "./rules.ts";
+import { FaultsInForce } from "./faults-in-force.ts";
+import { interfere, type Interference } from "./interfere.ts";
+import { testRoutes } from "./routes.ts";
 
 /** What the Machines API takes in to be a faulty one. */
 export interface TestMode {
@@ -17,29 +17,28 @@ export interface TestMode {
 /** Faults for a cloud, under the circumstances that its machines already stand under. */
 export function testMode(cloud: Cloud, circumstances: Circumstances, saved: () => Promise<void>): TestMode {
   const history = new History(cloud.store, cloud.clock);
-  const faults: FaultsInForce = { rules: new RuleBook(), random: undefined };
+  const faults = new FaultsInForce();
   const options = { limitsRates: false, saved };
-  const plain = machinesApi(cloud, options);
-  const parts = {
+  const parts: Interference = {
     cloud,
     circumstances,
-    planFor: (call: Parameters<RuleBook["take"]>[0]) => {
-      const plan = faults.rules.take(call);
-      const isPlain = plan.before === undefined && plan.after === undefined;
-      return isPlain && faults.random !== undefined ? faults.random.draw(call.action) : plan;
-    },
-    plainly: async (request: Request) => plain.fetch(request),
-    asOf: async (agoMs: number, request: Request) => {
+    planFor: (call) => faults.take(call),
+    plainly: async (request) => plain.fetch(request),
+    asOf: async (agoMs, request) => {
       const thenMs = cloud.clock.now() - agoMs;
       const past = {
         ...cloud,
         store: history.at(thenMs),
-        clock: { ...cloud.clock, now: () => thenMs, after: () => () => undefined },
+        clock: { now: () => thenMs, after: () => () => undefined },
         log: () => undefined,
       };
       return machinesApi(past, options).fetch(request);
     },
   };
+  const plain = machinesApi(cloud, {
+    ...options,
+    interfere: (action) => interfere({ ...parts, planFor: () => ({}) }, action),
+  });
   return {
     interfere: (action) => interfere(parts, action),
     testRoutes: testRoutes(cloud, circumstances, faults, saved),
