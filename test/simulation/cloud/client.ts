@@ -1,4 +1,5 @@
 import type { FlyClient, FlyResult } from "../../../src/fly/client.ts";
+import { asAnswerTo, type MeaningfulCall } from "../../../src/fly/meaning.ts";
 import { isVolumeGone } from "../../../src/fly/schemas.ts";
 import type { Handled } from "./answers.ts";
 import * as apps from "./apps.ts";
@@ -66,18 +67,21 @@ export function createCloudClient(cloud: Cloud, transport: Transport): FlyClient
       call("findMachines", "GET", app, `/machines?metadata.${key}=${value}`, null, () =>
         machines.listMachines(cloud, app, { key, value }),
       ),
-    createMachine: (app, body) =>
-      call(
+    createMachine: async (app, body) =>
+      meant(
         "createMachine",
-        "POST",
-        app,
-        "/machines",
-        null,
-        () => machines.createMachine(cloud, app, body, true),
-        {
-          body,
-          timeoutMs: PLACE_MS,
-        },
+        await call(
+          "createMachine",
+          "POST",
+          app,
+          "/machines",
+          null,
+          () => machines.createMachine(cloud, app, body, true),
+          {
+            body,
+            timeoutMs: PLACE_MS,
+          },
+        ),
       ),
     updateMachine: (app, id, body) =>
       call(
@@ -137,7 +141,8 @@ export function createCloudClient(cloud: Cloud, transport: Transport): FlyClient
         ),
       ),
     getVolume: async (app, id) =>
-      missingIsNotFound(
+      meant(
+        "getVolume",
         await call("getVolume", "GET", app, `/volumes/${id}`, id, () => volumes.getVolume(cloud, app, id)),
       ),
     findVolumes: async (app, name) => {
@@ -161,7 +166,8 @@ export function createCloudClient(cloud: Cloud, transport: Transport): FlyClient
         },
       ),
     deleteVolume: async (app, id) =>
-      missingIsNotFound(
+      meant(
+        "deleteVolume",
         done(
           await call("deleteVolume", "DELETE", app, `/volumes/${id}`, id, () =>
             volumes.deleteVolume(cloud, app, id),
@@ -169,14 +175,21 @@ export function createCloudClient(cloud: Cloud, transport: Transport): FlyClient
         ),
       ),
     listSnapshots: async (app, id) =>
-      missingIsNotFound(
+      meant(
+        "listSnapshots",
         await call("listSnapshots", "GET", app, `/volumes/${id}/snapshots`, id, () =>
           volumes.listSnapshots(cloud, app, id),
         ),
       ),
-    getApp: (app) => call("getApp", "GET", app, "", app, () => apps.getApp(cloud, app)),
+    getApp: async (app) =>
+      meant("getApp", await call("getApp", "GET", app, "", app, () => apps.getApp(cloud, app))),
     createApp: async (body) =>
-      done(await call("createApp", "POST", body.name, "", null, () => apps.createApp(cloud, body), { body })),
+      meant(
+        "createApp",
+        done(
+          await call("createApp", "POST", body.name, "", null, () => apps.createApp(cloud, body), { body }),
+        ),
+      ),
     deleteApp: async (app) =>
       done(await call("deleteApp", "DELETE", app, "?force=true", app, () => apps.deleteApp(cloud, app))),
     listAddresses: async (app) => {
@@ -186,17 +199,20 @@ export function createCloudClient(cloud: Cloud, transport: Transport): FlyClient
       return answer.ok ? { ok: true, value: answer.value.ips } : answer;
     },
     assignAddress: async (app, type) =>
-      done(
-        await call(
-          "assignAddress",
-          "POST",
-          app,
-          "/ip_assignments",
-          app,
-          () => apps.assignAddress(cloud, app, type),
-          {
-            body: { type },
-          },
+      meant(
+        "assignAddress",
+        done(
+          await call(
+            "assignAddress",
+            "POST",
+            app,
+            "/ip_assignments",
+            app,
+            () => apps.assignAddress(cloud, app, type),
+            {
+              body: { type },
+            },
+          ),
         ),
       ),
     setSecret: (app, name, value) =>
@@ -210,8 +226,7 @@ function done(answer: FlyResult<unknown>): FlyResult<null> {
   return answer.ok ? { ok: true, value: null } : answer;
 }
 
-/** As in src/fly/client.ts: a volume that is missing is what a call about a volume does not find. */
-function missingIsNotFound<T>(result: FlyResult<T>): FlyResult<T> {
-  if (result.ok || result.error.kind !== "volume_missing") return result;
-  return { ok: false, error: { ...result.error, kind: "not_found" } };
+/** As in src/fly/client.ts: some errors mean something else as the answer to just this call. */
+function meant<T>(call: MeaningfulCall, result: FlyResult<T>): FlyResult<T> {
+  return result.ok ? result : { ok: false, error: asAnswerTo(call, result.error) };
 }

@@ -314,6 +314,11 @@ export class Cloud {
     return snapshot;
   }
 
+  /** All apps that nobody has asked to delete. */
+  keptApps(): App[] {
+    return [...this.apps.values()].filter(({ goneAt }) => goneAt === Number.POSITIVE_INFINITY);
+  }
+
   /** All volumes that may still be mounted. */
   keptVolumes(): Volume[] {
     return this.allVolumes().filter((volume) => !isGone(volume));

@@ -3,8 +3,9 @@ import { heal } from "../cloud/happenings.ts";
 import { CALM, ROUGH } from "../cloud/world.ts";
 import { EPOCH_MS, settle, VirtualClock } from "../clock.ts";
 import { happen } from "./happen.ts";
+import { settleNeighbours } from "./neighbours.ts";
 import { Network } from "./network.ts";
-import { ORG, type Seams, SHARED_APP, SimulatedObject } from "./object.ts";
+import { type Seams, SimulatedObject } from "./object.ts";
 import { Counter, type Disturbance, type Place, type Plan } from "./plan.ts";
 import { SimulatedStorage } from "./storage.ts";
 import { Trace } from "./trace.ts";
@@ -73,7 +74,7 @@ class Life {
     this.#keepsPlaces = options.places;
     this.#trace = new Trace(options.trace, () => this.#clock.now());
     this.#cloud = new Cloud(this.#clock, rough ? ROUGH : CALM, seed);
-    this.#cloud.makeApp(SHARED_APP, ORG, "default");
+    settleNeighbours(this.#cloud, plan.setup);
     this.#watch = new Watch(this.#cloud);
     this.#cloud.onChange = () => this.#watch.changed();
     this.#network = new Network(

@@ -35,8 +35,8 @@ export const USER_ID = "user";
 export const SHARED_APP = "app";
 export const ORG = "kilo";
 export const REGIONS = ["ams", "fra", "iad"];
-const SANDBOX_ID = "dXNlcg";
-const VOLUME_NAME = "kc_2bb80d537b1da3e38bd30361aa8";
+export const SANDBOX_ID = "dXNlcg";
+export const VOLUME_NAME = "kc_2bb80d537b1da3e38bd30361aa8";
 
 /** What takes a turn of the event loop or more, though it asks nobody outside. */
 const INSIDE_MS = 1;

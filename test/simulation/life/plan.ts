@@ -78,6 +78,8 @@ export type Setup = {
   seed: number;
   rough: boolean;
   ownApp: boolean;
+  /** Whether strangers have the first names that the tenant's app could have. */
+  namesTaken: number;
   /** When misfortunes end, counted from the beginning of the life. */
   calmMs: number;
   /** What becomes of hosts that are away when misfortunes end. */

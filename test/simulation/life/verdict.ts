@@ -1,6 +1,7 @@
 import type { InstanceEvent } from "../../../src/instance/events.ts";
 import type { InstanceState } from "../../../src/instance/state.ts";
 import type { Cloud } from "../cloud/cloud.ts";
+import { SHARED_APP } from "./object.ts";
 import type { Contents } from "./storage.ts";
 import { type App, isGone, type Machine, type Volume } from "../cloud/model.ts";
 
@@ -11,7 +12,8 @@ export function describeUnrest(cloud: Cloud, { record, events }: Contents): stri
   );
   const volumes = ours<Volume>(cloud, (app) => app.volumes.values()).filter((volume) => !isGone(volume));
   if (record === null) {
-    const left = [...machines, ...volumes].map(({ id }) => id);
+    const apps = cloud.keptApps().filter(({ name }) => name !== SHARED_APP);
+    const left = [...machines, ...volumes, ...apps].map(({ id }) => id);
     return left.length === 0 ? null : `nobody knows of ${left.join(", ")}`;
   }
   return (

@@ -4,6 +4,8 @@ import type { Action, Call } from "../cloud/client.ts";
 import type { Cloud } from "../cloud/cloud.ts";
 import { contains, type Machine, type Volume } from "../cloud/model.ts";
 
+import { SHARED_APP } from "./object.ts";
+
 /** Of all calls within one minute of virtual time; a life that works makes a fraction of them. */
 const CALLS_PER_MINUTE_MAX = 150;
 /** The idle alarm, its tenth of jitter, and some. */
@@ -139,6 +141,9 @@ export class Watch {
     if (before.intent !== "destroyed") this.violate("the record of an instance that is kept was erased");
     for (const machine of this.ourMachines()) {
       if (machine.state !== "destroyed") this.violate("the record was erased before the machine was gone");
+    }
+    for (const { name } of this.#cloud.keptApps()) {
+      if (name !== SHARED_APP) this.violate("the record was erased before the app was gone");
     }
     for (const volume of this.#ourVolumes())
       this.violate(`the record was erased before the volume ${volume.id} was gone`);

@@ -48,7 +48,8 @@ export function drawPlan(seed: number): Plan {
   const setup: Setup = {
     seed,
     rough: !random.chance(0.1),
-    ownApp: false,
+    ownApp: random.chance(0.25),
+    namesTaken: random.chance(0.2) ? 1 : 0,
     calmMs: 0,
     hostsEnd: random.chance(0.7) ? "back" : "lost",
   };

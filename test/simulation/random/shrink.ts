@@ -45,7 +45,8 @@ export async function shrink(script: Script, options: LifeOptions): Promise<Shru
 function simplerSetups({ setup }: Script): Script["setup"][] {
   return [
     { ...setup, rough: false },
-    { ...setup, ownApp: false },
+    { ...setup, ownApp: false, namesTaken: 0 },
+    { ...setup, namesTaken: 0 },
     { ...setup, hostsEnd: "back" },
   ];
 }
