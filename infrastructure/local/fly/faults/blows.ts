@@ -68,6 +68,9 @@ async function moveVolume(cloud: Cloud, machine: Machine): Promise<Volume | unde
   return cloud.store.volumes.put({ ...before, id, zone: zone(), createdAt: nowMs });
 }
 
+/** Whoever takes leases here that is not a caller of the API. */
+const stranger = "9af60c27-0b1e-4d6f-8c0e-1f7d0a7c5e11@tokens.fly.io";
+
 /** Somebody else takes the lease, in place of whoever has it. */
 export function takeLease(cloud: Cloud, machine: Machine, forMs: number): void {
   cloud.store.machines.put({
@@ -75,11 +78,19 @@ export function takeLease(cloud: Cloud, machine: Machine, forMs: number): void {
     lease: {
       nonce: leaseNonce(),
       expiresAt: Math.ceil((cloud.clock.now() + forMs) / 1000),
-      owner: "9af60c27-0b1e-4d6f-8c0e-1f7d0a7c5e11@tokens.fly.io",
+      owner: stranger,
       description: "",
       version: machine.instanceId,
     },
   });
+}
+
+/** Somebody else gives back every lease that it took. */
+export function endLeases({ store }: Cloud): void {
+  for (const machine of store.machines.values()) {
+    if (machine.lease?.owner !== stranger) continue;
+    store.machines.update(machine.id, ({ lease: _ended, ...rest }) => rest);
+  }
 }
 
 /** A snapshot of what is on the volume, that says it was made so long ago. Resolves when it is finished. */

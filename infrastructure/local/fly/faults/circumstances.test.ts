@@ -270,7 +270,9 @@ it("is well again when it is healed", async () => {
   const { machine, volume } = await machineWithVolume(fly);
   await fly.happen({ kind: "region_full", region: "ams" });
   await fly.happen({ kind: "host_down", volume });
+  await fly.happen({ kind: "leased", machine: machine.id, forMs: 600_000 });
   await fly.happen({ kind: "healed" });
+  expect((await fly.call("POST", `${machines}/${machine.id}/start`)).status).toBe(200);
   expect((await fly.call("POST", volumes, { name: "data" })).status).toBe(200);
   expect(machineIn(await fly.call("GET", `${machines}/${machine.id}`))).toMatchObject({ host_status: "ok" });
 });

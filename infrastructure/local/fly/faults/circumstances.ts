@@ -92,11 +92,13 @@ export class Circumstances implements Hindrance {
       const volume = this.#store.volumes.get(change.key);
       if (volume !== undefined) this.newcomers.arrived("volume", volume.app, volume.id);
     }
-    if (change.kind === "machine") this.#onMachine(change.before, this.#store.machines.get(change.key));
+    if (change.kind !== "machine") return;
+    const machine = this.#store.machines.get(change.key);
+    if (machine === undefined) this.wedges.release(change.key);
+    else this.#onMachine(change.before, machine);
   }
 
-  #onMachine(before: Machine | undefined, machine: Machine | undefined): void {
-    if (machine === undefined) return;
+  #onMachine(before: Machine | undefined, machine: Machine): void {
     if (before === undefined) {
       this.newcomers.arrived("machine", machine.app, machine.id);
       this.wedges.arrived(machine.app, machine.id);

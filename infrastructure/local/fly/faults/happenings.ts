@@ -3,7 +3,7 @@ import type { Cloud } from "../cloud/cloud.ts";
 import { Refusal, refusals } from "../refusal.ts";
 import type { Machine } from "../state/model.ts";
 import type { Circumstances } from "./circumstances.ts";
-import { loseMachine, loseVolume, moveMachine, takeLease, takeSnapshot } from "./blows.ts";
+import { endLeases, loseMachine, loseVolume, moveMachine, takeLease, takeSnapshot } from "./blows.ts";
 import { wedgeStates } from "./wedges.ts";
 
 const machine = z.string();
@@ -119,6 +119,7 @@ export async function happen(
     }
     case "healed":
       circumstances.heal();
+      endLeases(cloud);
       return undefined;
     default:
       return happening satisfies never;
