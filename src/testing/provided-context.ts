@@ -14,6 +14,8 @@ declare module "vitest" {
     /** No API: whatever it is asked for, a page answers, with the status that the app's name says (`503`). */
     htmlUrl: string;
     flyApiUrl: string;
+    /** Before the API; through it goes what the Worker calls, and there a test can hold a call back (test/support/fly-gate.ts). */
+    flyGateUrl: string;
     flyProxyUrl: string;
     /** All variables and secrets of the Worker; the tests see them in `env` too. */
     workerBindings: WorkerBindings;

@@ -7,6 +7,7 @@ import type { TestProject } from "vitest/node";
 import { createLocalFly } from "../../infrastructure/local/fly/index.ts";
 import { startPostgres } from "../../infrastructure/local/postgres.ts";
 import type { WorkerBindings } from "../../src/testing/provided-context.ts";
+import { startFlyGate } from "./fly-gate.ts";
 import { startHtmlServer } from "./html-server.ts";
 import { startMuteServers } from "./mute-servers.ts";
 
@@ -40,16 +41,20 @@ export default async function setup(project: TestProject): Promise<() => Promise
     cleanups.push(() => fly.close());
     await createApp(fly.apiUrl, bindings.FLY_API_TOKEN);
 
+    const gate = await startFlyGate(fly.apiUrl);
+    cleanups.push(() => gate.close());
+
     project.provide("workerDatabaseUrl", database.workerUrl);
     project.provide("adminDatabaseUrl", database.adminUrl);
     project.provide("silentDatabaseUrl", muteServers.silentUrl);
     project.provide("hangUpDatabaseUrl", muteServers.hangUpUrl);
     project.provide("htmlUrl", htmlServer.url);
     project.provide("flyApiUrl", fly.apiUrl);
+    project.provide("flyGateUrl", gate.url);
     project.provide("flyProxyUrl", fly.proxyUrl);
     project.provide("workerBindings", {
       ...bindings,
-      FLY_API_BASE_URL: fly.apiUrl,
+      FLY_API_BASE_URL: gate.url,
       FLY_PROXY_URL: fly.proxyUrl,
     });
     return cleanUp;
