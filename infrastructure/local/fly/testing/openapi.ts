@@ -29,7 +29,7 @@ const liveDiffers: LiveDiffers = {
     "POST /apps/{app_name}/volumes/{volume_id}/snapshots 200",
   ],
   /** Not declared for any operation, or for few; they come in the spec's ErrorResponse. */
-  undeclaredErrors: [400, 401, 403, 404, 408, 409, 412, 422, 429],
+  undeclaredErrors: [400, 401, 403, 404, 408, 409, 412, 422, 429, 503],
   /** Keys that live shows, or takes, and the spec does not know. */
   undeclaredKeys: {
     CreateAppRequest: { app_name: { type: "string" } },
@@ -42,7 +42,7 @@ const liveDiffers: LiveDiffers = {
     },
   },
   /** Declared as plain types; live sends null. */
-  nullable: ["Volume.attached_machine_id", "Volume.attached_alloc_id", "MachineEvent.request"],
+  nullable: ["Volume.attached_machine_id", "Volume.attached_alloc_id", "MachineEvent.request", "ImageRef.labels"],
   /** Declared flat; live wraps it into `{status, data}`. */
   wrappedLeases: [
     "POST /apps/{app_name}/machines/{machine_id}/lease 201",
