@@ -161,7 +161,7 @@ it("waits out the pause after a failed step, whatever is seen", () => {
 });
 
 it("looks for lost ids before it acts on any intent", () => {
-  const recovery = { since: NOW, emptySince: null, adoptsIntent: false };
+  const recovery = { since: NOW, empty: null, adoptsIntent: false };
   for (const intent of ALL) {
     const seen = saw(none, none, none, { inventory: { kind: "seen", machines: [], volumes: [] } });
     expect(decide(record({ intent, recovery }), seen, NOW)).toMatchObject({ kind: "wait" });

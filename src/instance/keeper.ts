@@ -131,7 +131,7 @@ export function createKeeper(ports: KeeperPorts): Keeper {
     const { sandboxId, createdAt } = answer.instance;
     if (now - createdAt.getTime() < rowAgeMsMin) return { kind: "not_provisioned" };
     const state = fresh(await ports.identify(userId, sandboxId), ports.regions);
-    return { kind: "lost", state: { ...state, recovery: { since: now, emptySince: null, adoptsIntent } } };
+    return { kind: "lost", state: { ...state, recovery: { since: now, empty: null, adoptsIntent } } };
   };
 
   const wish = async (

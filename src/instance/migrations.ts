@@ -59,7 +59,7 @@ function fromFirst(record: Record<string, unknown>): Record<string, unknown> {
     | "candidate"
     | "leftovers"
     | "doubtful"
-    | "sweptSince"
+    | "swept"
     | "machine"
     | "volume"
     | "creating"
@@ -76,7 +76,7 @@ function fromFirst(record: Record<string, unknown>): Record<string, unknown> {
     candidate: null,
     leftovers: [],
     doubtful: true,
-    sweptSince: null,
+    swept: null,
     machine: machine === null ? null : { ...machine, verified: true, remounted: false },
     volume:
       volume === null
@@ -90,7 +90,7 @@ function fromFirst(record: Record<string, unknown>): Record<string, unknown> {
             name: creating.name,
             sentAt: creating.believeAbsentAt - BELIEVED_AFTER_MS,
             earlierAt: null,
-            emptySince: null,
+            empty: null,
             source: "empty",
           },
     watched: watched === null ? null : { ...watched, restlessSince: null },

@@ -169,7 +169,8 @@ async function withHolder(
   fly: FlyClient,
 ): Promise<ObservedVolume> {
   const { holder } = volume;
-  if (holder === null || (machine.kind !== "none" && machine.kind !== "absent")) return volume;
+  if (holder === null || state.intent === "stopped" || (machine.kind !== "none" && machine.kind !== "absent"))
+    return volume;
   const { id } = holder;
   if (id === state.machine?.id || id === state.pendingDestroyMachineId)
     return { ...volume, holder: { id, is: "gone" } };

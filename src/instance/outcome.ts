@@ -1,5 +1,6 @@
 import type { Observation } from "./observation.ts";
 import {
+  type Empty,
   type InstanceState,
   type LastError,
   type Leftover,
@@ -25,6 +26,10 @@ const LEFTOVER_RETRY_MS_MIN = 5 * SECOND_MS;
 const LEFTOVER_RETRY_MS_MAX = 10 * MINUTE_MS;
 /** A volume whose newest data only a snapshot stood in for is kept as long as Fly keeps a migrated one. */
 const KEPT_VOLUME_MS = 7 * DAY_MS;
+/** Between two looks of one row of looks: those that failed in between don't count. */
+const EMPTY_GAP_MS = 25 * SECOND_MS;
+/** What a recovery found beside what it needs is kept as long as the instance. */
+const NEVER = Number.MAX_SAFE_INTEGER;
 /** Conflicts over a name whose holder nobody can see, after which the machine gets another name. */
 const NAME_CONFLICTS_MAX = 4;
 
@@ -65,7 +70,7 @@ export function beginStep(state: InstanceState, step: Step, now: number): Instan
       name,
       sentAt: now,
       earlierAt: isRepeated ? (creating.earlierAt ?? creating.sentAt) : null,
-      emptySince: null,
+      empty: null,
       source: "source" in step ? step.source.kind : "empty",
     },
   };
@@ -189,7 +194,7 @@ function done(state: InstanceState, step: Step, now: number): InstanceState | nu
     case "note_leftovers":
       return step.found.reduce<InstanceState>((next, left) => withLeftover(next, left, now), {
         ...state,
-        sweptSince: null,
+        swept: null,
       });
     case "delete_leftover":
     case "postpone_leftover":
@@ -247,11 +252,11 @@ export function noteSeen(state: InstanceState, seen: Observation, now: number): 
     recovery:
       recovery === null || seen.inventory.kind !== "seen"
         ? recovery
-        : { ...recovery, emptySince: emptySince(recovery.emptySince, isEmpty(seen), now) },
-    sweptSince:
+        : { ...recovery, empty: noteEmpty(recovery.empty, isEmpty(seen), now) },
+    swept:
       seen.inventory.kind === "seen" && state.intent === "destroyed"
-        ? emptySince(state.sweptSince, isEmpty(seen), now)
-        : state.sweptSince,
+        ? noteEmpty(state.swept, isEmpty(seen), now)
+        : state.swept,
     watched: watch(state.watched, seen, now),
   };
 }
@@ -290,11 +295,13 @@ function noteCreating(creating: Creating, seen: Observation, now: number): Creat
     creating.kind
   ];
   if (looked.kind === "none" || looked.kind === "unknown") return creating;
-  return { ...creating, emptySince: emptySince(creating.emptySince, looked.kind === "absent", now) };
+  return { ...creating, empty: noteEmpty(creating.empty, looked.kind === "absent", now) };
 }
 
-function emptySince(since: number | null, isEmpty: boolean, now: number): number | null {
-  return isEmpty ? (since ?? now) : null;
+/** Looks that are too far apart may each have met a list that was wrong, so they begin anew. */
+function noteEmpty(empty: Empty, isEmpty: boolean, now: number): Empty {
+  if (!isEmpty) return null;
+  return { since: empty !== null && now <= empty.at + EMPTY_GAP_MS ? empty.since : now, at: now };
 }
 
 function isEmpty({ inventory }: Observation): boolean {
@@ -428,6 +435,7 @@ function withVolume(state: InstanceState, { id, region, hasData }: KnownVolume, 
   return {
     ...state,
     volume: { id, region, createdAt: now, seen: false, hasData, missingSince: null },
+    leftovers: state.leftovers.filter((left) => left.id !== id),
     creating: state.creating?.kind === "volume" ? null : state.creating,
     pendingDestroyVolumeId: state.intent === "destroyed" ? id : state.pendingDestroyVolumeId,
   };
@@ -532,7 +540,8 @@ function withRecovered(
     settings: known,
     machineSize: size ?? state.machineSize,
     generation: (generation ?? state.generation) + (isChanged ? 1 : 0),
-    intent: intent ?? state.intent,
+    // A wish that came meanwhile stands.
+    intent: state.recovery?.adoptsIntent === true ? (intent ?? state.intent) : state.intent,
     machine: machineId === null ? null : { ...newMachine(machineId, now), seen: true },
     volume:
       volume === null
@@ -547,9 +556,11 @@ function withRecovered(
     pendingDestroyMachineId: state.intent === "destroyed" ? machineId : null,
     pendingDestroyVolumeId: state.intent === "destroyed" ? (volume?.id ?? null) : null,
   };
-  // Others of this instance are only reported, unless everything is to go.
-  if (found.intent !== "destroyed") return found;
-  return step.others.reduce<InstanceState>((next, left) => withLeftover(next, left, now), found);
+  // Others of this instance are reported and kept, until everything is to go.
+  return step.others.reduce<InstanceState>(
+    (next, left) => withLeftover(next, left, now, { notBefore: NEVER }),
+    found,
+  );
 }
 
 /** What a newer wish says stands; what it leaves open is as the machine had it. */

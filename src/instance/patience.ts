@@ -1,6 +1,6 @@
 import { RECHECK_SLOW_MS, settled, wait } from "./decisions.ts";
 import type { MachinePhase } from "./observation.ts";
-import type { InstanceState, Leftover, Status } from "./state.ts";
+import type { Empty, InstanceState, Leftover, Status } from "./state.ts";
 import type { Decision, Problem, Step } from "./step.ts";
 
 const SECOND_MS = 1_000;
@@ -71,12 +71,12 @@ export function openCreateMayAppear(state: InstanceState, kind: Creating["kind"]
   const { creating } = state;
   if (creating?.kind !== kind) return false;
   const isOver = now >= creating.sentAt + CREATE_MS_MAX + LIST_LAG_MS;
-  return !isOver || !isEmptyFor(creating.emptySince, now);
+  return !isOver || !isEmptyLongEnough(creating.empty);
 }
 
-/** Whether every look for long enough found nothing. */
-export function isEmptyFor(emptySince: number | null, now: number): boolean {
-  return emptySince !== null && now >= emptySince + EMPTY_LIST_MS;
+/** Whether looks found nothing for so long, and none of them anything, that lists can't have been wrong all the while. */
+export function isEmptyLongEnough(empty: Empty): boolean {
+  return empty !== null && empty.at >= empty.since + EMPTY_LIST_MS;
 }
 
 /** Whether a machine's create whose outcome is not known may be sent again under its name. */

@@ -89,6 +89,10 @@ const candidateSchema = z.strictObject({
   isOlderCopy: z.boolean(),
 });
 
+/** Looks in a row that found nothing: the instants of the first and of the last. */
+const emptySchema = z.strictObject({ since: z.number(), at: z.number() }).nullable();
+export type Empty = z.infer<typeof emptySchema>;
+
 /** What is to go, and is not needed for anything else. */
 const leftoverSchema = z.strictObject({
   kind: z.enum(["machine", "volume"]),
@@ -150,8 +154,7 @@ export const instanceStateSchema = z.strictObject({
   recovery: z
     .strictObject({
       since: z.number(),
-      /** Since when every look found nothing. */
-      emptySince: z.number().nullable(),
+      empty: emptySchema,
       /** Nobody asked for anything: the intent is what the machine does. */
       adoptsIntent: z.boolean(),
     })
@@ -193,16 +196,16 @@ export const instanceStateSchema = z.strictObject({
       sentAt: z.number(),
       /** When an earlier create of this kind was sent, whose outcome is not known either. */
       earlierAt: z.number().nullable(),
-      /** Since when every look by name found nothing. */
-      emptySince: z.number().nullable(),
+      /** Looks by its name. */
+      empty: emptySchema,
       /** What a volume begins with. */
       source: z.enum(["empty", "fork", "snapshot"]),
     })
     .nullable(),
   /** A look-up by name once decided that something was not there: a destroy looks twice before it ends. */
   doubtful: z.boolean(),
-  /** Since when every look of a destroy found nothing of this instance. */
-  sweptSince: z.number().nullable(),
+  /** Looks of a destroy for anything of this instance. */
+  swept: emptySchema,
   /** What was seen last of the machine. */
   watched: z
     .strictObject({
@@ -262,7 +265,7 @@ export function newState(identity: Identity, wishes: Wishes, now: number): Insta
     leftovers: [],
     creating: null,
     doubtful: false,
-    sweptSince: null,
+    swept: null,
     watched: null,
     accepted: null,
     pendingDestroyMachineId: null,

@@ -22,7 +22,7 @@ export type Step =
       others: Left[];
     }
   | { kind: "create_volume"; name: string; region: string; source: VolumeSource; isReplacement: boolean }
-  | { kind: "adopt_volume"; id: string; region: string; hasData: boolean }
+  | { kind: "adopt_volume"; id: string; region: string; hasData: boolean; replacesLost: boolean }
   | { kind: "create_candidate"; name: string; region: string; source: VolumeSource }
   | { kind: "adopt_candidate"; id: string; region: string }
   | { kind: "drop_candidate" }

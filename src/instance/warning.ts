@@ -2,7 +2,7 @@ import type { InstanceState } from "./state.ts";
 import type { Step, VolumeSource } from "./step.ts";
 
 /** Something that the user and the operator are to know, though nothing is in the way. */
-export type Warning = { what: "data_loss" | "more_machines" | "forgotten"; why: string };
+export type Warning = { what: "data_loss" | "more_than_one" | "forgotten"; why: string };
 
 /** What is to be said when a step is begun; null for nearly all. A repeated create says it once. */
 export function warningOf(state: InstanceState, step: Step): Warning | null {
@@ -13,6 +13,13 @@ export function warningOf(state: InstanceState, step: Step): Warning | null {
       return {
         what: "data_loss",
         why: `Fly lost the volume ${state.volume.id}; ${replacedBy(step.source)}.`,
+      };
+    case "adopt_volume":
+      if (!step.replacesLost || state.volume?.hasData !== true || state.creating?.kind === "volume")
+        return null;
+      return {
+        what: "data_loss",
+        why: `Fly lost the volume ${state.volume.id}; the instance goes on with ${step.id}, and what is newer is lost.`,
       };
     case "create_machine":
       if (state.candidate?.isOlderCopy !== true || state.candidate.id !== step.volumeId) return null;
@@ -26,8 +33,8 @@ export function warningOf(state: InstanceState, step: Step): Warning | null {
     case "recover":
       if (step.others.length === 0) return null;
       return {
-        what: "more_machines",
-        why: `Beside machine ${step.machineId ?? ""} there are more of this instance: ${step.others.map(({ id }) => id).join(", ")}.`,
+        what: "more_than_one",
+        why: `More of this instance was found than it needs, and is kept: ${step.others.map(({ id }) => id).join(", ")}.`,
       };
     default:
       return null;

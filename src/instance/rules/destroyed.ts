@@ -3,7 +3,7 @@ import type { Observation, PresentVolume } from "../observation.ts";
 import {
   awaitEffect,
   DESTROY_DEADLINE_MS,
-  isEmptyFor,
+  isEmptyLongEnough,
   notVisibleYet,
   openCreateMayAppear,
 } from "../patience.ts";
@@ -68,7 +68,11 @@ function volumesGone(
     }
     if (state.volume === null && state.pendingDestroyVolumeId === null) {
       const { id, region } = volume;
-      return step({ kind: "adopt_volume", id, region, hasData: true }, "a volume of our name exists", status);
+      return step(
+        { kind: "adopt_volume", id, region, hasData: true, replacesLost: false },
+        "a volume of our name exists",
+        status,
+      );
     }
     return step({ kind: "delete_volume", id: volume.id }, "the instance is to go", status, state.lastError);
   }
@@ -109,7 +113,7 @@ function nothingElse(state: InstanceState, { inventory }: Observation, now: numb
   const volumes = inventory.volumes.map(({ id }: PresentVolume): Left => ({ kind: "volume", id }));
   const found = [...machines, ...volumes].slice(0, LEFTOVERS_MAX);
   if (found.length > 0) return step({ kind: "note_leftovers", found }, "they are of this instance", status);
-  if (state.doubtful && !isEmptyFor(state.sweptSince, now)) {
+  if (state.doubtful && !isEmptyLongEnough(state.swept)) {
     return wait("time", now + 10 * SECOND_MS, "something may still appear", status);
   }
   return null;

@@ -140,5 +140,9 @@ export function followMigration(
   if (mount === null || volume.kind !== "present" || volume.id !== mount.volumeId) return null;
   if (volume.id === state.volume?.id) return null;
   const { id, region } = volume;
-  return step({ kind: "adopt_volume", id, region, hasData: true }, "Fly moved the machine's volume", status);
+  return step(
+    { kind: "adopt_volume", id, region, hasData: true, replacesLost: false },
+    "Fly moved the machine's volume",
+    status,
+  );
 }

@@ -1,6 +1,6 @@
 import { RECHECK_MS, step, unknown, wait } from "../decisions.ts";
 import type { Inventory, MachinePhase, PresentMachine, PresentVolume } from "../observation.ts";
-import { isEmptyFor } from "../patience.ts";
+import { isEmptyLongEnough } from "../patience.ts";
 import type { InstanceState, Intent, Status } from "../state.ts";
 import type { Decision, KnownVolume, Left } from "../step.ts";
 
@@ -37,7 +37,7 @@ export function recoverIds(
   }
   const [best, ...others] = machines.toSorted(byRank);
   const volume = volumeOf(best, inventory.volumes);
-  if (best === undefined && volume === null && !isEmptyFor(state.recovery?.emptySince ?? null, now)) {
+  if (best === undefined && volume === null && !isEmptyLongEnough(state.recovery?.empty ?? null)) {
     return wait("time", now + RECHECK_MS, "nothing was found; it is looked for again", status);
   }
   return step(
@@ -46,7 +46,12 @@ export function recoverIds(
       machineId: best?.id ?? null,
       volume,
       intent: state.recovery?.adoptsIntent === true ? intentOf(best) : null,
-      others: others.map(({ id }): Left => ({ kind: "machine", id })),
+      others: [
+        ...others.map(({ id }): Left => ({ kind: "machine", id })),
+        ...inventory.volumes
+          .filter(({ id }) => id !== volume?.id)
+          .map(({ id }): Left => ({ kind: "volume", id })),
+      ],
     },
     best === undefined ? "no machine of this instance exists" : `machine ${best.id} is ${best.flyState}`,
     status,

@@ -28,7 +28,11 @@ export function volumeFirst(
     const hasData = volume.hasData || creating?.kind !== "volume" || creating.source !== "empty";
     const reason =
       state.volume === null ? "a volume of our name exists" : "it has our name, and the stored one is gone";
-    return step({ kind: "adopt_volume", id, region, hasData }, reason, status);
+    return step(
+      { kind: "adopt_volume", id, region, hasData, replacesLost: state.volume !== null },
+      reason,
+      status,
+    );
   }
   if (notVisibleYet(state.volume, now)) {
     return wait("time", now + SECOND_MS, "the new volume is not visible yet", status);
@@ -42,7 +46,25 @@ export function volumeFirst(
   if (openCreateMayAppear(state, "volume", now)) {
     return wait("time", now + SECOND_MS, "a volume may still appear", status, state.lastError);
   }
-  return makeVolume(state, volume, now, status);
+  return formerVolume(state, volume, status) ?? makeVolume(state, volume, now, status);
+}
+
+/** The volume that the lost one was a copy of, while it is kept, unless a snapshot of the lost one is newer. */
+function formerVolume(
+  { volume, leftovers }: InstanceState,
+  { snapshot }: Extract<ObservedVolume, { kind: "absent" }>,
+  status: Status,
+): Decision | null {
+  const [former] = leftovers
+    .filter(({ kind, whenReady }) => kind === "volume" && whenReady)
+    .toSorted((a, b) => b.since - a.since);
+  if (volume === null || former === undefined) return null;
+  if (snapshot !== null && Date.parse(snapshot.createdAt) > former.since) return null;
+  return step(
+    { kind: "adopt_volume", id: former.id, region: volume.region, hasData: true, replacesLost: true },
+    "the volume is gone, and the one before it is still there",
+    status,
+  );
 }
 
 /** From the newest snapshot of a volume that is lost, where there is one; else empty. */
