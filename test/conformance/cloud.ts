@@ -23,7 +23,10 @@ export type Happening =
   | { kind: "volume_lost"; volume: string }
   /** It does not come to be `stopped`, whatever it is told, until it is destroyed by force. */
   | { kind: "wedged"; machine: string }
-  | { kind: "foreign_app"; app: string };
+  | { kind: "foreign_app"; app: string }
+  /** From then on, and for the rest of the test. */
+  | { kind: "lists_empty" }
+  | { kind: "lists_behind"; byMs: number };
 
 export interface Answer {
   status: number;

@@ -17,16 +17,40 @@ async function startLocalFly(): Promise<ServedCloud> {
     now: () => clock.now(),
     advance: (ms) => clock.advance(ms),
     async happen(happening) {
-      const response = await fetch(`${fly.apiUrl}/_test/cloud`, {
+      const { path, body } = inItsWords(happening);
+      const response = await fetch(`${fly.apiUrl}/_test/${path}`, {
         method: "POST",
         headers: { authorization: "Bearer test" },
-        body: JSON.stringify(inItsWords(happening)),
+        body: JSON.stringify(body),
       });
       if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
     },
   };
 }
 
-function inItsWords(happening: Happening): Record<string, unknown> {
-  return happening.kind === "wedged" ? { ...happening, state: "stopping" } : { ...happening };
+function inItsWords(happening: Happening): { path: string; body: object } {
+  switch (happening.kind) {
+    case "lists_empty":
+      return { path: "faults", body: { rules: lists({ kind: "empty" }) } };
+    case "lists_behind":
+      return { path: "faults", body: { rules: lists({ kind: "stale", agoMs: happening.byMs }) } };
+    case "wedged":
+      return { path: "cloud", body: { ...happening, state: "stopping" } };
+    case "region_full":
+    case "host_full":
+    case "host_down":
+    case "host_up":
+    case "leased":
+    case "machine_dies":
+    case "machine_lost":
+    case "volume_lost":
+    case "foreign_app":
+      return { path: "cloud", body: happening };
+    default:
+      return happening satisfies never;
+  }
+}
+
+function lists(effect: object): object[] {
+  return ["machine_list", "volume_list"].map((action) => ({ match: { action }, effect, times: 1000 }));
 }

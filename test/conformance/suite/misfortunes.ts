@@ -104,6 +104,32 @@ export function describeMisfortunes(start: StartCloud): void {
       await cloud.until(machine, "destroyed");
     });
 
+    it("lists come back empty, while what is asked for by its id is there", async () => {
+      const cloud = await CheckedCloud.start(start);
+      const { machine, volume } = await cloud.started();
+      await cloud.served.happen({ kind: "lists_empty" });
+      expect(await cloud.list()).toEqual([]);
+      expect(await cloud.listVolumes()).toEqual([]);
+      expect((await cloud.machine(machine.id)).state).toBe("started");
+      expect((await cloud.volume(volume.id)).state).toBe("created");
+    });
+
+    it("lists are behind, while what is asked for by its id is up to date", async () => {
+      const cloud = await CheckedCloud.start(start);
+      const { machine } = await cloud.started();
+      await cloud.served.advance(60_000);
+      await cloud.served.happen({ kind: "lists_behind", byMs: 20_000 });
+      await cloud.ok("DELETE", `${machines}/${machine.id}`, { query: "?force=true" });
+      await cloud.create({ name: "two" });
+      await cloud.createVolume();
+      expect((await cloud.machine(machine.id)).state).toBe("destroying");
+      expect(await cloud.list()).toMatchObject([{ name: "one", state: "started" }]);
+      expect(await cloud.listVolumes()).toHaveLength(1);
+      await cloud.served.advance(40_000);
+      expect(await cloud.list()).toMatchObject([{ name: "two", state: "started" }]);
+      expect(await cloud.listVolumes()).toHaveLength(2);
+    });
+
     it("a wedged machine is not stopped when it is told to, and goes when it is destroyed by force", async () => {
       const cloud = await CheckedCloud.start(start);
       const { machine } = await cloud.started();

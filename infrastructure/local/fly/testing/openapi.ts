@@ -42,7 +42,12 @@ const liveDiffers: LiveDiffers = {
     },
   },
   /** Declared as plain types; live sends null. */
-  nullable: ["Volume.attached_machine_id", "Volume.attached_alloc_id", "MachineEvent.request", "ImageRef.labels"],
+  nullable: [
+    "Volume.attached_machine_id",
+    "Volume.attached_alloc_id",
+    "MachineEvent.request",
+    "ImageRef.labels",
+  ],
   /** Declared flat; live wraps it into `{status, data}`. */
   wrappedLeases: [
     "POST /apps/{app_name}/machines/{machine_id}/lease 201",
