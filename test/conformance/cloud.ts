@@ -25,7 +25,6 @@ export type Happening =
   | { kind: "wedged"; machine: string }
   | { kind: "foreign_app"; app: string }
   /** From then on, and for the rest of the test. */
-  | { kind: "lists_empty" }
   | { kind: "lists_behind"; byMs: number };
 
 export interface Answer {

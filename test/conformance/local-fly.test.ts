@@ -30,10 +30,8 @@ async function startLocalFly(): Promise<ServedCloud> {
 
 function inItsWords(happening: Happening): { path: string; body: object } {
   switch (happening.kind) {
-    case "lists_empty":
-      return { path: "faults", body: { rules: lists({ kind: "empty" }) } };
     case "lists_behind":
-      return { path: "faults", body: { rules: lists({ kind: "stale", agoMs: happening.byMs }) } };
+      return { path: "faults", body: { rules: listsBehind(happening.byMs) } };
     case "wedged":
       return { path: "cloud", body: { ...happening, state: "stopping" } };
     case "region_full":
@@ -51,6 +49,7 @@ function inItsWords(happening: Happening): { path: string; body: object } {
   }
 }
 
-function lists(effect: object): object[] {
+function listsBehind(agoMs: number): object[] {
+  const effect = { kind: "stale", agoMs };
   return ["machine_list", "volume_list"].map((action) => ({ match: { action }, effect, times: 1000 }));
 }

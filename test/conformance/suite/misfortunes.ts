@@ -104,16 +104,6 @@ export function describeMisfortunes(start: StartCloud): void {
       await cloud.until(machine, "destroyed");
     });
 
-    it("lists come back empty, while what is asked for by its id is there", async () => {
-      const cloud = await CheckedCloud.start(start);
-      const { machine, volume } = await cloud.started();
-      await cloud.served.happen({ kind: "lists_empty" });
-      expect(await cloud.list()).toEqual([]);
-      expect(await cloud.listVolumes()).toEqual([]);
-      expect((await cloud.machine(machine.id)).state).toBe("started");
-      expect((await cloud.volume(volume.id)).state).toBe("created");
-    });
-
     it("lists are behind, while what is asked for by its id is up to date", async () => {
       const cloud = await CheckedCloud.start(start);
       const { machine } = await cloud.started();
