@@ -3,14 +3,19 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { WebSocketServer } from "ws";
+import { unsealEnvironment } from "../../controller/sealed-env.ts";
 
 /**
  * What runs in a machine of the tests: it stands where controller and gateway would, speaks their wire, and behaves as
  * its variable STAND_IN says: `ready`, `degraded`, `exits` at once, or `starting` until there is a file `ready` on its
- * volume. Everything it is asked for comes back as what it received.
+ * volume. Everything it is asked for comes back as what it received. A sealed environment it opens as the controller does,
+ * and without its key it is `degraded`.
  */
-const behaviour = process.env["STAND_IN"] ?? "ready";
-const proxyToken = process.env["KILOCLAW_PROXY_TOKEN"] ?? "";
+const unsealed = unsealEnvironment(process.env);
+const env = unsealed.ok ? unsealed.env : process.env;
+const behaviour = unsealed.ok ? (env["STAND_IN"] ?? "ready") : "degraded";
+const stage = unsealed.ok ? "gateway" : "sealed_environment";
+const proxyToken = env["KILOCLAW_PROXY_TOKEN"] ?? "";
 
 if (behaviour === "exits") process.exit(3);
 
@@ -30,6 +35,10 @@ const server = createServer((request, response) => {
     case "/open":
       response.writeHead(200, { "content-type": "application/json" });
       response.end(JSON.stringify({ exchanges: open.size - 1, zerosSent }));
+      return;
+    case "/variable":
+      response.writeHead(200, { "content-type": "text/plain" });
+      response.end(env[searchParams.get("name") ?? ""] ?? "");
       return;
     case "/never":
       return;
@@ -90,11 +99,9 @@ function* zeros(bytes: number): Generator<Buffer> {
 }
 
 function answerHealth(response: ServerResponse): void {
-  const isStarting = behaviour === "starting" && !existsSync(join(process.env["HOME"] ?? "", "ready"));
+  const isStarting = behaviour === "starting" && !existsSync(join(env["HOME"] ?? "", "ready"));
   const state = isStarting ? "starting" : behaviour === "degraded" ? "degraded" : "ready";
-  response
-    .writeHead(200, { "content-type": "application/json" })
-    .end(JSON.stringify({ state, stage: "gateway" }));
+  response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ state, stage }));
 }
 
 function echo(request: IncomingMessage, response: ServerResponse): void {
@@ -105,9 +112,7 @@ function echo(request: IncomingMessage, response: ServerResponse): void {
   request.on("end", () => {
     const { method, url, headers } = request;
     response.writeHead(200, { "content-type": "application/json" });
-    response.end(
-      JSON.stringify({ method, url, headers, bytes, env: Object.keys(process.env), pid: process.pid }),
-    );
+    response.end(JSON.stringify({ method, url, headers, bytes, env: Object.keys(env), pid: process.pid }));
   });
 }
 
@@ -126,4 +131,4 @@ sockets.on("connection", (socket, request) => {
 });
 
 process.on("SIGTERM", () => process.exit(0));
-server.listen(Number(process.env["PORT"]), "127.0.0.1");
+server.listen(Number(env["PORT"]), "127.0.0.1");

@@ -20,6 +20,8 @@ export async function ask(url: string, path: string, init: RequestInit = {}): Pr
 
 const statusSchema = z.object({
   status: z.string().nullable(),
+  sandboxId: z.string().nullable(),
+  flyAppName: z.string().nullable(),
   flyMachineId: z.string().nullable(),
   flyVolumeId: z.string().nullable(),
   lastError: z.object({ code: z.string(), message: z.string(), nextTryAt: z.string().nullable() }).nullable(),
