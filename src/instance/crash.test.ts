@@ -13,7 +13,8 @@ async function crashAt(
   operate: () => Promise<unknown>,
 ): Promise<Hold> {
   const held = await made.hold(order);
-  const operation = operate();
+  // Awaited in a function of its own: what RPC gives is a promise only for who awaits it.
+  const operation = (async () => operate())();
   const rejected = expect(operation).rejects.toThrow("crashed");
   await held.caught();
   await made.crash();
@@ -60,13 +61,15 @@ it("makes no second machine beside one that Fly makes only after the object cras
   await expectRunningAlone(made);
 });
 
-it("is evicted with a create under way that nobody waits for any more, and finds what it made", async () => {
+it("is evicted only when a create that nobody waits for is answered, and knows what it made afterwards", async () => {
   const made = await tenant("evicted", { intent: "running", status: "starting" });
   const held = await made.hold({ ...MACHINE_CREATE, when: "after" });
   await made.instance.doubt();
   await held.caught();
-  await evictDurableObject(made.instance);
+  const evicted = evictDurableObject(made.instance);
   await held.release();
+  await evicted;
+  expect(await made.stored()).toMatchObject({ creating: null, machine: { id: expect.any(String) } });
   await runDurableObjectAlarm(made.instance);
   await expectRunningAlone(made);
 });
