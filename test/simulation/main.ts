@@ -2,16 +2,20 @@ import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import { z } from "zod";
+import type { ExhaustiveResult } from "./exhaustive/run.ts";
+import { SCENARIOS } from "./exhaustive/scenarios.ts";
 import type { LifeOptions } from "./life/life.ts";
-import { type Failure, type LivesResult, scriptOf } from "./random/run.ts";
+import type { Script } from "./life/plan.ts";
+import { type LivesResult, scriptOf } from "./random/run.ts";
 import { likeness, shrink } from "./random/shrink.ts";
+import type { Task } from "./worker.ts";
 
 const USAGE = `Usage: pnpm sim [--lives N] [--seed S] [--exhaustive] [--trace]
 
-  --lives N      how many random lives (1000), those of the seeds S, S+1, …
+  --lives N      so many random lives (1000), those of the seeds S, S+1, …
   --seed S       the first of them (1)
-  --exhaustive   every single misfortune at every place of every operation, instead of random lives
-  --trace        print the whole of each life that fails; with --lives 1, of that life
+  --exhaustive   instead, every single misfortune at every place of every operation
+  --trace        with --lives 1: print the life even where nothing is violated
 `;
 
 const optionsSchema = z.object({
@@ -21,16 +25,11 @@ const optionsSchema = z.object({
   trace: z.boolean().default(false),
   help: z.boolean().default(false),
 });
-
-const livesSchema = z.object({
-  lives: z.number(),
-  calls: z.number(),
-  points: z.number(),
-  failures: z.array(z.object({ seed: z.number(), violations: z.array(z.string()) })),
-});
+type Options = z.infer<typeof optionsSchema>;
 
 const TRACED: LifeOptions = { trace: true, strict: true, places: false, seams: {} };
 const SHOWN_MAX = 3;
+const KINDS_MAX = 30;
 
 process.exitCode = await main();
 
@@ -49,58 +48,79 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  return runRandom(options);
+  return options.exhaustive ? runCells() : runRandom(options);
 }
 
-async function runRandom({ lives, seed, trace }: z.infer<typeof optionsSchema>): Promise<number> {
+async function runRandom({ lives, seed, trace }: Options): Promise<number> {
   const startedAt = performance.now();
-  const cores = Math.min(availableParallelism(), lives);
-  const parts = await Promise.all(
-    Array.from({ length: cores }, (_, core) =>
-      inWorker({ first: seed + core, end: seed + lives, stride: cores }),
-    ),
-  );
+  const stride = Math.min(availableParallelism(), lives);
+  const tasks = Array.from({ length: stride }, (_, core): Task => ({
+    kind: "lives",
+    first: seed + core,
+    end: seed + lives,
+    stride,
+  }));
+  const parts = await Promise.all(tasks.map((task) => inWorker<LivesResult>(task)));
   const seconds = (performance.now() - startedAt) / 1_000;
   const failures = parts.flatMap((part) => part.failures).toSorted((a, b) => a.seed - b.seed);
-  for (const failure of failures.slice(0, SHOWN_MAX)) await show(failure.seed);
-  if (trace && lives === 1 && failures.length === 0) await show(seed);
-  for (const [violation, seeds] of kindsOf(failures))
-    console.log(`${String(seeds.length).padStart(6)} × ${violation} (seeds ${seeds.slice(0, 5).join(", ")})`);
-  const calls = sum(parts, "calls");
-  const rate = (lives / seconds).toFixed(0);
+  for (const failure of failures.slice(0, SHOWN_MAX)) {
+    await show(`seed ${failure.seed}`, await scriptOf(failure.seed, TRACED));
+  }
+  if (trace && lives === 1 && failures.length === 0) await show(`seed ${seed}`, await scriptOf(seed, TRACED));
+  listKinds(failures.map(({ seed: failed, violations }) => ({ where: String(failed), violations })));
+  const calls = parts.reduce((sum, part) => sum + part.calls, 0);
+  const points = parts.reduce((sum, part) => sum + part.points, 0);
   console.log(
-    `${lives} lives (seeds ${seed} to ${seed + lives - 1}), ${calls} calls to Fly, ${sum(parts, "points")} points: ` +
-      `${failures.length} violated. ${seconds.toFixed(1)} s, ${rate} lives/s on ${cores} cores.`,
+    `${lives} lives (seeds ${seed} to ${seed + lives - 1}) with ${calls} calls to Fly and ${points} points to interfere at, ` +
+      `${failures.length} violated; ${seconds.toFixed(1)} s, ${(lives / seconds).toFixed(0)} lives a second on ${stride} cores.`,
   );
   return failures.length === 0 ? 0 : 1;
 }
 
-/** The failures by what was violated, the most frequent first. */
-function kindsOf(failures: Failure[]): [violation: string, seeds: number[]][] {
-  const kinds = new Map<string, number[]>();
-  for (const { seed, violations } of failures) {
-    const kind = likeness(violations[0] ?? "");
-    kinds.set(kind, [...(kinds.get(kind) ?? []), seed]);
-  }
-  return [...kinds].toSorted((a, b) => b[1].length - a[1].length);
+async function runCells(): Promise<number> {
+  const startedAt = performance.now();
+  const parts = availableParallelism();
+  const tasks = Array.from({ length: parts }, (_, part): Task => ({ kind: "exhaustive", part, parts }));
+  const results = await Promise.all(tasks.map((task) => inWorker<ExhaustiveResult>(task)));
+  const seconds = (performance.now() - startedAt) / 1_000;
+  const failures = results.flatMap((result) => result.failures);
+  for (const { cell } of failures.slice(0, SHOWN_MAX)) await show(cell.scenario, cell.script);
+  listKinds(
+    failures.map(({ cell, violations }) => ({
+      where: `${cell.scenario}: ${JSON.stringify(cell.script.elements.at(-1))}`,
+      violations,
+    })),
+  );
+  const cells = results.reduce((sum, result) => sum + result.cells, 0);
+  console.log(
+    `${cells} cells of ${SCENARIOS.length} scenarios, ${failures.length} violated; ${seconds.toFixed(1)} s on ${parts} cores.`,
+  );
+  return failures.length === 0 ? 0 : 1;
 }
 
 /** A life that fails, shrunk to what it fails by; a life that does not, as it was. */
-async function show(seed: number): Promise<void> {
-  const { script, result } = await shrink(await scriptOf(seed, TRACED), TRACED);
-  console.log(`\nseed ${seed}: ${result.violations.join("; ") || "nothing violated"}`);
+async function show(title: string, whole: Script): Promise<void> {
+  const { script, result } = await shrink(whole, TRACED);
+  console.log(`\n${title}: ${result.violations.join("; ") || "nothing violated"}`);
   console.log(`  ${JSON.stringify(script)}`);
   for (const line of result.trace) console.log(`  ${line}`);
 }
 
-function sum(parts: LivesResult[], key: "calls" | "points"): number {
-  return parts.reduce((total, part) => total + part[key], 0);
+/** The failures by what was violated, the most frequent first. */
+function listKinds(failures: { where: string; violations: string[] }[]): void {
+  const kinds = Map.groupBy(failures, ({ violations }) => likeness(violations[0] ?? ""));
+  const frequent = [...kinds].toSorted((a, b) => b[1].length - a[1].length).slice(0, KINDS_MAX);
+  for (const [violation, alike] of frequent) {
+    const where = alike.slice(0, 4).map((failure) => failure.where);
+    console.log(`${String(alike.length).padStart(6)} × ${violation} (${where.join("; ")})`);
+  }
 }
 
-function inWorker(workerData: { first: number; end: number; stride: number }): Promise<LivesResult> {
+/** The worker is a part of this program, and answers with what the task asks for. */
+function inWorker<Result>(task: Task): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL("worker.ts", import.meta.url), { workerData });
-    worker.once("message", (message: unknown) => resolve(livesSchema.parse(message)));
+    const worker = new Worker(new URL("worker.ts", import.meta.url), { workerData: task });
+    worker.once("message", resolve);
     worker.once("error", reject);
   });
 }

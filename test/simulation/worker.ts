@@ -1,13 +1,19 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { z } from "zod";
+import { runExhaustive } from "./exhaustive/run.ts";
 import { runLives } from "./random/run.ts";
 
-const rangeSchema = z.object({ first: z.number(), end: z.number(), stride: z.number() });
+const taskSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("lives"), first: z.number(), end: z.number(), stride: z.number() }),
+  z.object({ kind: z.literal("exhaustive"), part: z.number(), parts: z.number() }),
+]);
+export type Task = z.infer<typeof taskSchema>;
 
-const result = await runLives(rangeSchema.parse(workerData), {
-  trace: false,
-  strict: false,
-  places: false,
-  seams: {},
-});
+const OPTIONS = { trace: false, strict: false, places: false, seams: {} };
+
+const task = taskSchema.parse(workerData);
+const result =
+  task.kind === "lives"
+    ? await runLives(task, OPTIONS)
+    : await runExhaustive(task, { ...OPTIONS, strict: true });
 parentPort?.postMessage(result);

@@ -1,6 +1,6 @@
 import { Cloud } from "../cloud/cloud.ts";
 import { heal } from "../cloud/happenings.ts";
-import { CALM, ROUGH } from "../cloud/world.ts";
+import { CALM, ROUGH, type World } from "../cloud/world.ts";
 import { EPOCH_MS, settle, VirtualClock } from "../clock.ts";
 import { happen } from "./happen.ts";
 import { settleNeighbours } from "./neighbours.ts";
@@ -38,8 +38,14 @@ const MINUTE_MS = 60_000;
 const CALM_DOWN_MS = MINUTE_MS;
 /** The longest pause of the reconciler is the hour after it gave up, then come alarms of half an hour. */
 const HEAL_MS = 4 * 60 * MINUTE_MS;
+const BOUND_MS = 90_000;
 const EVENTS_MAX = 60_000;
 const NOTHING: readonly Disturbance[] = [];
+
+function worldOf({ rough, binds }: Plan["setup"]): World {
+  const world = rough ? ROUGH : CALM;
+  return binds ? { ...world, unbindShare: 1, unbind: [BOUND_MS, BOUND_MS] } : world;
+}
 
 /** One instance on one cloud, from nothing to rest, as the plan has it. */
 export async function live(plan: Plan, options: LifeOptions): Promise<LifeResult> {
@@ -68,12 +74,12 @@ class Life {
   #isCalm = false;
 
   constructor(plan: Plan, options: LifeOptions) {
-    const { seed, rough } = plan.setup;
+    const { seed } = plan.setup;
     this.#plan = plan;
     this.#strict = options.strict;
     this.#keepsPlaces = options.places;
     this.#trace = new Trace(options.trace, () => this.#clock.now());
-    this.#cloud = new Cloud(this.#clock, rough ? ROUGH : CALM, seed);
+    this.#cloud = new Cloud(this.#clock, worldOf(plan.setup), seed);
     settleNeighbours(this.#cloud, plan.setup);
     this.#watch = new Watch(this.#cloud);
     this.#cloud.onChange = () => this.#watch.changed();
@@ -237,7 +243,7 @@ class Life {
   }
 
   #dueAt(label: string): readonly Disturbance[] {
-    const place = this.#counter.next(label);
+    const place = this.#counter.next(label, this.#clock.now() - EPOCH_MS);
     if (this.#isCalm) return NOTHING;
     if (this.#keepsPlaces) this.#points.push(place);
     return this.#plan.at(place);

@@ -5,6 +5,7 @@ import { type Answer, type Refusal, refuse, REFUSALS } from "../cloud/answers.ts
 import type { Call } from "../cloud/client.ts";
 import { type Cloud, STREAM } from "../cloud/cloud.ts";
 import { askController } from "../cloud/machines.ts";
+import { EPOCH_MS } from "../clock.ts";
 import { type CallFault, Counter, type Failure, type Place } from "./plan.ts";
 import type { Trace } from "./trace.ts";
 
@@ -99,7 +100,7 @@ export class Network {
 
   #leave<T>(flight: Flight<T>): void {
     const { call } = flight;
-    const place = this.#calls.next(call.action);
+    const place = this.#calls.next(call.action, this.#cloud.now - EPOCH_MS);
     const fault = this.#cloud.isOut ? OUT : this.#events.faultOf(place);
     this.#trace.add(() => `→ ${place.index} ${call.method} ${call.path()}${describe(fault)}`);
     this.#events.sent(call);

@@ -80,6 +80,8 @@ export type Setup = {
   ownApp: boolean;
   /** Whether strangers have the first names that the tenant's app could have. */
   namesTaken: number;
+  /** Whether each volume stays bound for a while after its machine is gone. */
+  binds: boolean;
   /** When misfortunes end, counted from the beginning of the life. */
   calmMs: number;
   /** What becomes of hosts that are away when misfortunes end. */
@@ -88,9 +90,9 @@ export type Setup = {
 
 /**
  * A place in a life: a call, or a point at which others may come in between. Its index counts all of them; its ordinal only those
- * with the same label, so that it stays what it is when something before it is left out.
+ * with the same label, so that it stays what it is when something before it is left out. Its instant counts from the beginning.
  */
-export type Place = { index: number; label: string; ordinal: number };
+export type Place = { index: number; label: string; ordinal: number; atMs: number };
 
 /** Everything that is decided about a life beforehand: its surroundings, and what happens to it and when. */
 export type Plan = {
@@ -148,10 +150,10 @@ export class Counter {
   #index = 0;
   readonly #ordinals = new Map<string, number>();
 
-  next(label: string): Place {
+  next(label: string, atMs: number): Place {
     const ordinal = this.#ordinals.get(label) ?? 0;
     this.#ordinals.set(label, ordinal + 1);
-    const place = { index: this.#index, label, ordinal };
+    const place = { index: this.#index, label, ordinal, atMs };
     this.#index += 1;
     return place;
   }

@@ -19,6 +19,7 @@ export function describeUnrest(cloud: Cloud, { record, events }: Contents): stri
   return (
     describeUntracked(record, events, [...machines, ...volumes]) ??
     describeRecord(record, cloud.now) ??
+    describeBound(cloud, volumes) ??
     describeIntent(cloud, record, machines.find(({ id }) => id === record.machine?.id) ?? null, volumes)
   );
 }
@@ -91,6 +92,12 @@ function describeIntent(
     default:
       return intent satisfies never;
   }
+}
+
+/** What Fly still takes for bound is asked about once more at each look. */
+function describeBound(cloud: Cloud, volumes: Volume[]): string | null {
+  const bound = volumes.find((volume) => volume.machine === null && cloud.holderOf(volume) !== null);
+  return bound === undefined ? null : `the volume ${bound.id} is still bound`;
 }
 
 function hasVolume({ volume, intent }: InstanceState, volumes: Volume[]): boolean {

@@ -7,7 +7,7 @@ import { contains, type Machine, type Volume } from "../cloud/model.ts";
 import { SHARED_APP } from "./object.ts";
 
 /** Of all calls within one minute of virtual time; a life that works makes a fraction of them. */
-const CALLS_PER_MINUTE_MAX = 150;
+const CALLS_PER_MINUTE_MAX = 300;
 /** The idle alarm, its tenth of jitter, and some. */
 const ALARM_AHEAD_MS_MAX = 40 * 60_000;
 const VIOLATIONS_MAX = 5;

@@ -50,6 +50,7 @@ export function drawPlan(seed: number): Plan {
     rough: !random.chance(0.1),
     ownApp: random.chance(0.25),
     namesTaken: random.chance(0.2) ? 1 : 0,
+    binds: false,
     calmMs: 0,
     hostsEnd: random.chance(0.7) ? "back" : "lost",
   };
