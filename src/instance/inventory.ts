@@ -24,7 +24,7 @@ export async function inventory(state: InstanceState, fly: FlyClient): Promise<I
   );
   for (const { id } of newestFirst.slice(0, LOOKED_AT_MAX)) {
     const volume = await lookAtVolume(state, fly, id);
-    if (volume.kind === "unknown") return volume;
+    if (volume.kind === "unknown") return { ...volume, isThere: true };
     if (volume.kind === "present") volumes.push(volume);
   }
   const holders = volumes.flatMap(({ holder }) => (holder === null ? [] : [holder.id]));
@@ -32,7 +32,7 @@ export async function inventory(state: InstanceState, fly: FlyClient): Promise<I
   const machines: (PresentMachine | { kind: "unreachable"; id: string })[] = [];
   for (const id of [...ids].slice(0, LOOKED_AT_MAX)) {
     const machine = await lookAtMachine(state, fly, id);
-    if (machine.kind === "unknown") return machine;
+    if (machine.kind === "unknown") return { ...machine, isThere: true };
     if (machine.kind === "unreachable" || (machine.kind === "present" && machine.ours))
       machines.push(machine);
   }

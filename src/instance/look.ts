@@ -9,10 +9,15 @@ import type { InstanceState, MachineSize } from "./state.ts";
 /** What a call that failed says of the world: nothing. Fly's own words stay in the operator's log. */
 export function unknown({ kind, status }: FlyError): Unknown {
   if (kind === "unauthorized") {
-    return { kind: "unknown", code: "fly_unauthorized", why: "Fly refused the Worker's token" };
+    return {
+      kind: "unknown",
+      code: "fly_unauthorized",
+      why: "Fly refused the Worker's token",
+      isThere: false,
+    };
   }
   const why = status === null ? "Fly did not answer" : `Fly answered ${status}`;
-  return { kind: "unknown", code: "fly_unreachable", why };
+  return { kind: "unknown", code: "fly_unreachable", why, isThere: false };
 }
 
 /** In an app of the tenant's own, a missing app tells that nothing of it exists. */
@@ -34,11 +39,13 @@ export async function lookAtMachine(
   // Fly keeps the last state of a machine whose host is gone (fly-machines-api.md §5.2); it tells nothing.
   if (machine.host_status === "unreachable") return { kind: "unreachable", id };
   if (phase === null) {
-    return { kind: "unknown", code: "fly_unreachable", why: `Fly reports the machine as "${machine.state}"` };
+    const why = `Fly reports the machine as "${machine.state}"`;
+    return { kind: "unknown", code: "fly_unreachable", why, isThere: true };
   }
   const config = machine.config ?? machine.incomplete_config;
   if (config === undefined || config === null) {
-    return { kind: "unknown", code: "fly_unreachable", why: "Fly does not tell whose machine it is" };
+    const why = "Fly does not tell whose machine it is";
+    return { kind: "unknown", code: "fly_unreachable", why, isThere: true };
   }
   const { metadata } = config;
   const generation = Number.parseInt(metadata?.[METADATA_GENERATION] ?? "", 10);
@@ -137,5 +144,7 @@ export async function newestSnapshot(
   const [newest] = answer.value
     .filter(({ status }) => status === undefined || status === "created")
     .toSorted((a, b) => (b.created_at ?? "").localeCompare(a.created_at ?? ""));
-  return newest === undefined ? null : { id: newest.id, createdAt: newest.created_at ?? "" };
+  if (newest === undefined) return null;
+  const createdAt = newest.created_at ?? "";
+  return { id: newest.id, createdAt, at: Date.parse(createdAt) || 0 };
 }

@@ -161,8 +161,10 @@ const PASSING: ReadonlySet<ProblemCode> = new Set([
   "no_capacity",
   "machine_gone",
   "machine_stopped",
+  "volume_missing",
+  "destroy_stuck",
 ]);
-const SIT_OUT_MS_MAX = 5_000;
+const SIT_OUT_MS_MAX = 10_000;
 
 /** Stores and logs what was seen and what the decision tells the user, where that is new. */
 function tell(

@@ -43,11 +43,11 @@ export async function machineRequest(
   volumeId: string,
   tokens: MachineTokens,
   defaults: MachineDefaults,
-  { seal }: EnvSeal,
+  envSeal: EnvSeal,
 ): Promise<MachineRequest> {
   const { ownApp, sandboxId } = state;
   const plain = machineEnv(state, tokens, defaults);
-  const env = ownApp === null ? plain : await seal(plain, tokens.envKey, sandboxId);
+  const env = ownApp === null ? plain : await envSeal.seal(plain, tokens.envKey, sandboxId);
   const secretsVersion = ownApp?.secretsVersion ?? null;
   return {
     ...(secretsVersion === null ? {} : { min_secrets_version: secretsVersion }),
@@ -85,9 +85,9 @@ export async function settingsFrom(
   env: Record<string, string>,
   { envKey }: MachineTokens,
   sandboxId: string,
-  { open }: EnvSeal,
+  envSeal: EnvSeal,
 ): Promise<Settings | null> {
-  const plain = await open(env, envKey, sandboxId);
+  const plain = await envSeal.open(env, envKey, sandboxId);
   if (plain === null) return null;
   const { envVars, taken } = Object.entries(plain).reduce<{
     envVars: Record<string, string>;

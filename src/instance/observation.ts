@@ -15,7 +15,13 @@ export type MachinePhase =
 type NotAsked = { kind: "none" };
 
 /** A call failed, which says nothing about the world. `code` is what the user is told of it. */
-export type Unknown = { kind: "unknown"; code: ProblemCode; why: string };
+export type Unknown = {
+  kind: "unknown";
+  code: ProblemCode;
+  why: string;
+  /** A list had something, and only the look at it failed. */
+  isThere: boolean;
+};
 
 export type PresentMachine = {
   kind: "present";
@@ -46,7 +52,8 @@ export type ObservedMachine =
   | { kind: "unreachable"; id: string }
   | PresentMachine;
 
-export type Snapshot = { id: string; createdAt: string };
+/** `createdAt` as Fly has it, and as milliseconds since the epoch. */
+export type Snapshot = { id: string; createdAt: string; at: number };
 
 export type PresentVolume = {
   kind: "present";

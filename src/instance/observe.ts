@@ -1,4 +1,5 @@
 import type { FlyClient } from "../fly/client.ts";
+import type { FlyVolume } from "../fly/schemas.ts";
 import type { Health } from "../gateway/health.ts";
 import { inventory } from "./inventory.ts";
 import { isGone, lookAtMachine, lookAtVolume, newestSnapshot, unknown } from "./look.ts";
@@ -13,7 +14,7 @@ import {
   type ObservedVolume,
   type PresentVolume,
 } from "./observation.ts";
-import { dueLeftover } from "./patience.ts";
+import { dueLeftover, notVisibleYet } from "./patience.ts";
 import type { InstanceState } from "./state.ts";
 
 export type ObservePorts = {
@@ -34,7 +35,7 @@ export async function observe(state: InstanceState, ports: ObservePorts, now: nu
   }
   const machine = await observeMachine(state, fly);
   const [volume, candidate, gateway] = await Promise.all([
-    volumeMatters(state, machine) ? observeVolume(state, machine, fly) : nothingAsked,
+    volumeMatters(state, machine) ? observeVolume(state, machine, fly, now) : nothingAsked,
     candidateMatters(state, machine) ? observeCandidate(state, fly) : nothingAsked,
     observeGateway(state, machine, ports),
   ]);
@@ -92,7 +93,9 @@ async function observeMachine(state: InstanceState, fly: FlyClient): Promise<Obs
   const candidate = found.value.find(
     ({ name, state: word }) => name === creating.name && word !== "destroyed",
   );
-  return candidate === undefined ? { kind: "absent" } : lookAtMachine(state, fly, candidate.id);
+  if (candidate === undefined) return { kind: "absent" };
+  const seen = await lookAtMachine(state, fly, candidate.id);
+  return seen.kind === "unknown" ? { ...seen, isThere: true } : seen;
 }
 
 /** A volume is only looked at where something is to be made or started on it, or where it is to go. */
@@ -122,12 +125,15 @@ async function observeVolume(
   state: InstanceState,
   machine: ObservedMachine,
   fly: FlyClient,
+  now: number,
 ): Promise<ObservedVolume> {
   const id = state.volume?.id ?? state.pendingDestroyVolumeId;
   if (id === null) return volumeByName(state, machine, fly, []);
   const seen = await lookAtVolume(state, fly, id);
   if (seen.kind === "unknown") return seen;
-  if (seen.kind === "present") return withHolder(state, machine, seen, fly);
+  if (seen.kind === "present")
+    return state.intent === "stopped" ? seen : withHolder(state, machine, seen, fly);
+  if (notVisibleYet(state.volume, now)) return { kind: "absent", snapshot: null };
   // Gone by its id; one of its name that a machine of ours mounts, or that was found again, may have taken its place.
   const byName = await volumeByName(state, machine, fly, [id]);
   if (byName.kind !== "absent" || state.intent === "destroyed") return byName;
@@ -152,13 +158,17 @@ async function volumeByName(
     .toSorted(
       (a, b) =>
         Number(b.id === mounted) - Number(a.id === mounted) ||
-        Number(b.attached_machine_id != null) - Number(a.attached_machine_id != null) ||
+        Number(isHeld(b)) - Number(isHeld(a)) ||
         (b.created_at ?? "").localeCompare(a.created_at ?? ""),
     );
   if (best === undefined) return { kind: "absent", snapshot: null };
   const seen = await lookAtVolume(state, fly, best.id);
-  if (seen.kind === "unknown") return seen;
+  if (seen.kind === "unknown") return { ...seen, isThere: true };
   return seen.kind === "present" ? withHolder(state, machine, seen, fly) : { kind: "absent", snapshot: null };
+}
+
+function isHeld({ attached_machine_id: holder }: FlyVolume): boolean {
+  return typeof holder === "string";
 }
 
 /** Who holds a volume is asked only where a machine is to be made on it, or everything is to go. */
@@ -169,8 +179,7 @@ async function withHolder(
   fly: FlyClient,
 ): Promise<ObservedVolume> {
   const { holder } = volume;
-  if (holder === null || state.intent === "stopped" || (machine.kind !== "none" && machine.kind !== "absent"))
-    return volume;
+  if (holder === null || (machine.kind !== "none" && machine.kind !== "absent")) return volume;
   const { id } = holder;
   if (id === state.machine?.id || id === state.pendingDestroyMachineId)
     return { ...volume, holder: { id, is: "gone" } };

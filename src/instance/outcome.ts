@@ -1,4 +1,5 @@
 import type { Observation } from "./observation.ts";
+import { VISIBILITY_GRACE_MS } from "./patience.ts";
 import {
   type Empty,
   type InstanceState,
@@ -26,8 +27,8 @@ const LEFTOVER_RETRY_MS_MIN = 5 * SECOND_MS;
 const LEFTOVER_RETRY_MS_MAX = 10 * MINUTE_MS;
 /** A volume whose newest data only a snapshot stood in for is kept as long as Fly keeps a migrated one. */
 const KEPT_VOLUME_MS = 7 * DAY_MS;
-/** Between two looks of one row of looks: those that failed in between don't count. */
-const EMPTY_GAP_MS = 25 * SECOND_MS;
+/** Between two looks of one row: an alarm's longest pause in a transition, and some. */
+const EMPTY_GAP_MS = 100 * SECOND_MS;
 /** What a recovery found beside what it needs is kept as long as the instance. */
 const NEVER = Number.MAX_SAFE_INTEGER;
 /** Conflicts over a name whose holder nobody can see, after which the machine gets another name. */
@@ -249,14 +250,8 @@ export function noteSeen(state: InstanceState, seen: Observation, now: number): 
     candidate:
       candidate !== null && seen.candidate.kind === "present" ? { ...candidate, seen: true } : candidate,
     creating: creating === null ? null : noteCreating(creating, seen, now),
-    recovery:
-      recovery === null || seen.inventory.kind !== "seen"
-        ? recovery
-        : { ...recovery, empty: noteEmpty(recovery.empty, isEmpty(seen), now) },
-    swept:
-      seen.inventory.kind === "seen" && state.intent === "destroyed"
-        ? noteEmpty(state.swept, isEmpty(seen), now)
-        : state.swept,
+    recovery: recovery === null ? null : { ...recovery, empty: noteInventory(recovery.empty, seen, now) },
+    swept: state.intent === "destroyed" ? noteInventory(state.swept, seen, now) : state.swept,
     watched: watch(state.watched, seen, now),
   };
 }
@@ -294,18 +289,29 @@ function noteCreating(creating: Creating, seen: Observation, now: number): Creat
   const looked = { app: seen.app, machine: seen.machine, volume: seen.volume, candidate: seen.candidate }[
     creating.kind
   ];
-  if (looked.kind === "none" || looked.kind === "unknown") return creating;
+  if (looked.kind === "none") return creating;
+  if (looked.kind === "unknown") return looked.isThere ? { ...creating, empty: null } : creating;
   return { ...creating, empty: noteEmpty(creating.empty, looked.kind === "absent", now) };
 }
 
 /** Looks that are too far apart may each have met a list that was wrong, so they begin anew. */
 function noteEmpty(empty: Empty, isEmpty: boolean, now: number): Empty {
   if (!isEmpty) return null;
-  return { since: empty !== null && now <= empty.at + EMPTY_GAP_MS ? empty.since : now, at: now };
+  if (empty === null || now > empty.at + EMPTY_GAP_MS) return { looks: 1, since: now, at: now };
+  return { looks: empty.looks + 1, since: empty.since, at: now };
 }
 
-function isEmpty({ inventory }: Observation): boolean {
-  return inventory.kind === "seen" && inventory.machines.length === 0 && inventory.volumes.length === 0;
+function noteInventory(empty: Empty, { inventory }: Observation, now: number): Empty {
+  switch (inventory.kind) {
+    case "none":
+      return empty;
+    case "unknown":
+      return inventory.isThere ? null : empty;
+    case "seen":
+      return noteEmpty(empty, inventory.machines.length === 0 && inventory.volumes.length === 0, now);
+    default:
+      return inventory satisfies never;
+  }
 }
 
 function watch(
@@ -421,14 +427,13 @@ function withCreatedVolume(
   region: string,
   now: number,
 ): InstanceState {
-  switch (step.kind) {
-    case "create_volume":
-      return withVolume(state, { id, region, hasData: step.source.kind !== "empty" }, now);
-    case "create_candidate":
-      return withCandidate(state, id, region, now, step.source.kind === "snapshot");
-    default:
-      return state;
+  if (step.kind === "create_volume") {
+    return withVolume(state, { id, region, hasData: step.source.kind !== "empty" }, now);
   }
+  if (step.kind === "create_candidate") {
+    return withCandidate(state, id, region, now, step.source.kind === "snapshot");
+  }
+  return state;
 }
 
 function withVolume(state: InstanceState, { id, region, hasData }: KnownVolume, now: number): InstanceState {
@@ -458,7 +463,10 @@ function withCandidate(
 function withoutCandidate(state: InstanceState, now: number): InstanceState {
   const { candidate } = state;
   if (candidate === null) return state;
-  return withLeftover({ ...state, candidate: null }, { kind: "volume", id: candidate.id }, now);
+  const visibleFrom = candidate.seen ? now : candidate.createdAt + VISIBILITY_GRACE_MS;
+  return withLeftover({ ...state, candidate: null }, { kind: "volume", id: candidate.id }, now, {
+    visibleFrom,
+  });
 }
 
 function withMarkedDown(
@@ -583,21 +591,19 @@ function withoutRoom(state: InstanceState, step: Step, message: string, now: num
   const refusedState = withCreateRefused(state, step);
   const next = { ...refusedState, capacityTries: state.capacityTries + 1 };
   const failure = { code: "no_capacity", message, retryAfterMs: null } as const;
-  switch (step.kind) {
-    case "create_volume":
-    case "create_candidate":
-      return failed(withFull(next, step.region, "region", now), failure, now);
-    case "create_machine":
-      return step.volumeId === state.candidate?.id
-        ? failed(withoutCandidate(withFull(next, step.region, "region", now), now), failure, now)
-        : failed(withFull(next, step.region, "host", now), failure, now);
-    default:
-      return failed(
-        state.volume === null ? next : withFull(next, state.volume.region, "host", now),
-        failure,
-        now,
-      );
+  if (step.kind === "create_volume" || step.kind === "create_candidate") {
+    return failed(withFull(next, step.region, "region", now), failure, now);
   }
+  if (step.kind !== "create_machine") {
+    return failed(
+      state.volume === null ? next : withFull(next, state.volume.region, "host", now),
+      failure,
+      now,
+    );
+  }
+  return step.volumeId === state.candidate?.id
+    ? failed(withoutCandidate(withFull(next, step.region, "region", now), now), failure, now)
+    : failed(withFull(next, step.region, "host", now), failure, now);
 }
 
 function withFull(
@@ -616,10 +622,10 @@ function withLeftover(
   state: InstanceState,
   { kind, id }: Left,
   now: number,
-  { notBefore = now, whenReady = false }: { notBefore?: number; whenReady?: boolean } = {},
+  { notBefore = now, whenReady = false, visibleFrom = now }: Partial<Leftover> = {},
 ): InstanceState {
   if (state.leftovers.some((left) => left.id === id) || state.leftovers.length >= LEFTOVERS_MAX) return state;
-  const left: Leftover = { kind, id, since: now, notBefore, whenReady, retryAt: now, tries: 0 };
+  const left: Leftover = { kind, id, since: now, notBefore, whenReady, visibleFrom, retryAt: now, tries: 0 };
   return { ...state, leftovers: [...state.leftovers, left] };
 }
 

@@ -35,13 +35,14 @@ const BRING_UP_PAUSE_MS = 5 * SECOND_MS;
 /** How long the effect of a step that Fly accepted may take to show before the step is repeated. */
 const EFFECT_MS = 15 * SECOND_MS;
 /** A fresh resource may not be visible by its id at once (fly-machines-api.md F-05): so long its absence is not believed. */
-const VISIBILITY_GRACE_MS = 15 * SECOND_MS;
+export const VISIBILITY_GRACE_MS = 15 * SECOND_MS;
 /** From when it was sent until a create is over: the client waits for 40 s. */
 const CREATE_MS_MAX = 45 * SECOND_MS;
 /** So far a list may be behind (fly-machines-api.md F-03). */
 const LIST_LAG_MS = 30 * SECOND_MS;
 /** A list may be wrongly empty for a while: its emptiness is believed when every look for so long found it. */
 const EMPTY_LIST_MS = 40 * SECOND_MS;
+const EMPTY_LOOKS_MIN = 3;
 /** A volume that Fly no longer knows is looked for so long before it is replaced. */
 const VOLUME_GONE_GRACE_MS = MINUTE_MS;
 /** After a create that nobody answered, the same name may be tried again: names of machines are unique. */
@@ -76,7 +77,7 @@ export function openCreateMayAppear(state: InstanceState, kind: Creating["kind"]
 
 /** Whether looks found nothing for so long, and none of them anything, that lists can't have been wrong all the while. */
 export function isEmptyLongEnough(empty: Empty): boolean {
-  return empty !== null && empty.at >= empty.since + EMPTY_LIST_MS;
+  return empty !== null && empty.looks >= EMPTY_LOOKS_MIN && empty.at >= empty.since + EMPTY_LIST_MS;
 }
 
 /** Whether a machine's create whose outcome is not known may be sent again under its name. */

@@ -89,8 +89,8 @@ const candidateSchema = z.strictObject({
   isOlderCopy: z.boolean(),
 });
 
-/** Looks in a row that found nothing: the instants of the first and of the last. */
-const emptySchema = z.strictObject({ since: z.number(), at: z.number() }).nullable();
+/** Looks in a row that found nothing: how many, and the instants of the first and of the last. */
+const emptySchema = z.strictObject({ looks: z.int(), since: z.number(), at: z.number() }).nullable();
 export type Empty = z.infer<typeof emptySchema>;
 
 /** What is to go, and is not needed for anything else. */
@@ -102,6 +102,8 @@ const leftoverSchema = z.strictObject({
   notBefore: z.number(),
   /** Only while the instance runs and its gateway is ready: it is the fallback until then. */
   whenReady: z.boolean(),
+  /** Its absence is not believed before: it was made a moment ago. */
+  visibleFrom: z.number(),
   /** When its deletion is asked for (again), with growing pauses. */
   retryAt: z.number(),
   tries: z.int(),

@@ -92,7 +92,7 @@ function volumesGone(
 }
 
 function leftoversGone(state: InstanceState, { leftover }: Observation, now: number): Decision | null {
-  const next = leftoverNext(state, leftover, status);
+  const next = leftoverNext(state, leftover, status, now);
   if (next !== null) return next;
   const [first] = state.leftovers;
   if (first === undefined) return null;

@@ -11,6 +11,9 @@ export function leftoverNext(state: InstanceState, seen: ObservedLeftover, statu
   const left = { kind: known.kind, id: known.id };
   switch (seen.kind) {
     case "absent":
+      if (now < known.visibleFrom) {
+        return step({ kind: "postpone_leftover", left }, "it may still appear", status, state.lastError);
+      }
       return step({ kind: "forget_leftover", left }, "it is gone", status, state.lastError);
     case "present":
       return step({ kind: "delete_leftover", left }, "it is not needed any more", status, state.lastError);

@@ -82,7 +82,7 @@ function rest(
   return (
     candidateFirst(state, seen, now, status) ??
     dropCandidate(state, status) ??
-    leftoverNext(state, seen.leftover, status) ??
+    leftoverNext(state, seen.leftover, status, now) ??
     settledWithLeftovers(state, status, reason, false)
   );
 }

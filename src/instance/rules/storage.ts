@@ -22,7 +22,11 @@ export function volumeFirst(
   if (volume.kind === "none") return unknown(VOLUME_NOT_ASKED, status, now);
   if (volume.kind === "present") {
     if (volume.id === state.volume?.id) return null;
-    const { id, region } = volume;
+    const { id, region, holder } = volume;
+    // Found by its name, with a machine that no record knows: that is looked at before anything else.
+    if (holder?.is === "ours") {
+      return step({ kind: "note_machine", id: holder.id }, "it holds the volume of our name", status);
+    }
     const { creating } = state;
     // Only of what was asked for as empty it is known that there can be nothing on it.
     const hasData = volume.hasData || creating?.kind !== "volume" || creating.source !== "empty";
@@ -59,7 +63,7 @@ function formerVolume(
     .filter(({ kind, whenReady }) => kind === "volume" && whenReady)
     .toSorted((a, b) => b.since - a.since);
   if (volume === null || former === undefined) return null;
-  if (snapshot !== null && Date.parse(snapshot.createdAt) > former.since) return null;
+  if (snapshot !== null && snapshot.at > former.since) return null;
   return step(
     { kind: "adopt_volume", id: former.id, region: volume.region, hasData: true, replacesLost: true },
     "the volume is gone, and the one before it is still there",

@@ -1,0 +1,100 @@
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { expect, it } from "vitest";
+import { countWrites, failWrites } from "./testing/disk.ts";
+import { type Tenant, tenant } from "./testing/tenant.ts";
+
+const failing = async (operation: PromiseLike<unknown>): Promise<string> => {
+  try {
+    await operation;
+    return "it did not fail";
+  } catch (error) {
+    return String(error);
+  }
+};
+
+it("sends nothing to Fly when it can't store what a user wants, and says that it failed", async () => {
+  const made = await tenant("disk-intent");
+  await failWrites(made);
+  expect(await failing(made.instance.start(made.userId))).toContain("the disk is full");
+  expect(await made.calls()).toEqual([]);
+  await made.crash();
+  expect(await made.view()).toMatchObject({ status: "provisioned" });
+});
+
+it("finds by its name what it made and could not write down", async () => {
+  const made = await tenant("disk-outcome");
+  const held = await made.hold({ method: "POST", path: "^/machines$", when: "after" });
+  const failed = failing(made.instance.start(made.userId));
+  await held.caught();
+  await failWrites(made);
+  await held.release();
+  expect(await failed).toContain("the disk is full");
+  await made.crash();
+  expect(await made.stored()).toMatchObject({ creating: { kind: "machine" }, machine: null });
+  await runDurableObjectAlarm(made.instance);
+  const view = await made.view();
+  expect(view).toMatchObject({ status: "running" });
+  expect((await made.machines()).map(({ id }) => id)).toEqual([view?.flyMachineId]);
+});
+
+it("goes on by itself when the disk can be written again, though an operation failed", async () => {
+  const made = await tenant("disk-again");
+  const held = await made.hold({ method: "POST", path: "^/volumes$", when: "after" });
+  const failed = failing(made.instance.start(made.userId));
+  await held.caught();
+  const put = await runInDurableObject(made.instance, (_object, { storage }) => {
+    const { kv } = storage;
+    const whole = kv.put.bind(kv);
+    kv.put = () => {
+      throw new Error("the disk is full");
+    };
+    return () => {
+      kv.put = whole;
+    };
+  });
+  await held.release();
+  await failed;
+  await runInDurableObject(made.instance, put);
+  await runDurableObjectAlarm(made.instance);
+  expect(await made.view()).toMatchObject({ status: "running" });
+  expect(await made.volumes()).toHaveLength(1);
+});
+
+it("rings again though nothing could be written while it rang", async () => {
+  const made = await tenant("disk-alarm");
+  const held = await made.hold({ method: "POST", path: "^/volumes$", when: "after" });
+  const failed = failing(made.instance.start(made.userId));
+  await held.caught();
+  await failWrites(made);
+  await held.release();
+  await failed;
+  expect(await runDurableObjectAlarm(made.instance)).toBe(true);
+  const alarmAt = (await made.alarmAt()) ?? 0;
+  expect(alarmAt).toBeGreaterThan(Date.now());
+  expect(alarmAt).toBeLessThan(Date.now() + 70_000);
+});
+
+/** What a pass costs for which there is nothing to do: the second one, since the first may note what it sees. */
+async function idlePass(made: Tenant) {
+  await evictDurableObject(made.instance);
+  await runDurableObjectAlarm(made.instance);
+  const events = await made.logged("step");
+  const before = (await made.calls()).length;
+  const writes = await countWrites(made);
+  await runDurableObjectAlarm(made.instance);
+  expect(await made.logged("step")).toEqual(events);
+  return { calls: (await made.calls()).slice(before).map(({ method }) => method), writes };
+}
+
+it("costs one call to Fly and no write to find an instance at rest as it is wanted", async () => {
+  const made = await tenant("idle");
+  const provisioned = await idlePass(made);
+  await made.instance.start(made.userId);
+  const running = await idlePass(made);
+  await made.instance.stop(made.userId);
+  const stopped = await idlePass(made);
+  for (const { calls, writes } of [provisioned, running, stopped]) {
+    expect(calls).toEqual(["GET"]);
+    expect(writes).toEqual({ record: 0, alarm: 2 });
+  }
+});
