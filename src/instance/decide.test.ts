@@ -4,7 +4,7 @@ import type { Observation } from "./observation.ts";
 import type { InstanceState, Intent } from "./state.ts";
 import type { Step } from "./step.ts";
 import { canBeSeen, everyObservation, recordsUnder } from "./testing/cells.ts";
-import { HOUR_MS, NOW, none, openCreate, record, saw } from "./testing/records.ts";
+import { HOUR_MS, NOW, none, openCreate, record, recovery, saw } from "./testing/records.ts";
 
 /** A step that is asked for, with what it is asked for on. */
 type Asked = { state: InstanceState; seen: Observation; step: Step };
@@ -161,10 +161,9 @@ it("waits out the pause after a failed step, whatever is seen", () => {
 });
 
 it("looks for lost ids before it acts on any intent", () => {
-  const recovery = { since: NOW, empty: null, adoptsIntent: false };
   for (const intent of ALL) {
     const seen = saw(none, none, none, { inventory: { kind: "seen", machines: [], volumes: [] } });
-    expect(decide(record({ intent, recovery }), seen, NOW)).toMatchObject({ kind: "wait" });
+    expect(decide(record({ intent, recovery: recovery() }), seen, NOW)).toMatchObject({ kind: "wait" });
   }
 });
 

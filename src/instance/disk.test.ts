@@ -83,11 +83,12 @@ async function idlePass(made: Tenant) {
   const writes = await countWrites(made);
   await runDurableObjectAlarm(made.instance);
   expect(await made.logged("step")).toEqual(events);
-  return { calls: (await made.calls()).slice(before).map(({ method }) => method), writes };
+  return { calls: (await made.calls()).slice(before).map(({ method }) => method), writes: { ...writes } };
 }
 
 it("costs one call to Fly and no write to find an instance at rest as it is wanted", async () => {
   const made = await tenant("idle");
+  await made.instance.provision({ userId: made.userId });
   const provisioned = await idlePass(made);
   await made.instance.start(made.userId);
   const running = await idlePass(made);

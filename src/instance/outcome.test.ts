@@ -87,7 +87,7 @@ describe("the pause after a failed step", () => {
 describe("a create", () => {
   it("stands open from before it is sent", () => {
     expect(beginStep(record(), createMachine, NOW)).toMatchObject({
-      creating: { kind: "machine", name: "dXNlci0x", sentAt: NOW, earlierAt: null, emptySince: null },
+      creating: { kind: "machine", name: "dXNlci0x", sentAt: NOW, earlierAt: null, empty: null },
     });
   });
 

@@ -4,7 +4,12 @@ import type { InstanceState, Status } from "../state.ts";
 import type { Decision } from "../step.ts";
 
 /** What is not needed any more goes, one at a time and after everything else; null when none is due. */
-export function leftoverNext(state: InstanceState, seen: ObservedLeftover, status: Status): Decision | null {
+export function leftoverNext(
+  state: InstanceState,
+  seen: ObservedLeftover,
+  status: Status,
+  now: number,
+): Decision | null {
   if (seen.kind === "none") return null;
   const known = state.leftovers.find(({ id }) => id === seen.id);
   if (known === undefined) return null;

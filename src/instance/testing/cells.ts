@@ -26,6 +26,7 @@ import {
   PHASES,
   ready,
   saw,
+  snapshot,
   unknown,
   unwanted,
   wanted,
@@ -122,7 +123,6 @@ const MACHINES: ObservedMachine[] = [
   ]),
 ];
 
-const snapshot = { id: "vs_1", createdAt: "2026-11-01T10:00:00Z" };
 const VOLUMES: ObservedVolume[] = [
   none,
   unknown,

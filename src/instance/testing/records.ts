@@ -8,6 +8,7 @@ import {
   type ObservedVolume,
   type PresentMachine,
   type PresentVolume,
+  type Snapshot,
 } from "../observation.ts";
 import { type InstanceState, type Leftover, newState } from "../state.ts";
 
@@ -78,17 +79,25 @@ type Creating = NonNullable<InstanceState["creating"]>;
 
 /** A create that was sent a moment ago, and of which no answer came. */
 export function openCreate(kind: Creating["kind"], fields: Partial<Creating> = {}): Creating {
-  return { kind, name: "n", sentAt: NOW, earlierAt: null, emptySince: null, source: "empty", ...fields };
+  return { kind, name: "n", sentAt: NOW, earlierAt: null, empty: null, source: "empty", ...fields };
 }
 
 /** A create so long ago, and looked for so often, that what it did not leave behind by now it never made. */
 export function overCreate(kind: Creating["kind"], fields: Partial<Creating> = {}): Creating {
-  return openCreate(kind, { sentAt: NOW - HOUR_MS, emptySince: NOW - HOUR_MS, ...fields });
+  return openCreate(kind, { sentAt: NOW - HOUR_MS, empty: longEmpty, ...fields });
 }
+
+/** Looks that found nothing, so many and for so long that they are believed. */
+export const longEmpty = { looks: 9, since: NOW - HOUR_MS, at: NOW };
+
+export function recovery(fields: Partial<Recovery> = {}): Recovery {
+  return { since: NOW, empty: null, adoptsIntent: false, ...fields };
+}
+type Recovery = NonNullable<InstanceState["recovery"]>;
 
 export function leftover(fields: Partial<Leftover> = {}): Leftover {
   const plain = { kind: "volume", id: "vol_9", whenReady: false, tries: 0 } as const;
-  return { ...plain, since: NOW, notBefore: NOW, retryAt: NOW, ...fields };
+  return { ...plain, since: NOW, notBefore: NOW, visibleFrom: NOW, retryAt: NOW, ...fields };
 }
 
 /** As a machine that has been in its state for so long. */
@@ -126,7 +135,17 @@ export const PHASES = [
 
 export const none = { kind: "none" } as const;
 export const absent = { kind: "absent" } as const;
-export const unknown = { kind: "unknown", code: "fly_unreachable", why: "Fly answered 500" } as const;
+export const unknown = {
+  kind: "unknown",
+  code: "fly_unreachable",
+  why: "Fly answered 500",
+  isThere: false,
+} as const;
+export const snapshot: Snapshot = {
+  id: "vs_1",
+  createdAt: new Date(NOW - HOUR_MS).toISOString(),
+  at: NOW - HOUR_MS,
+};
 export const noVolume = { kind: "absent", snapshot: null } as const;
 export const ready = { kind: "ready" } as const;
 
