@@ -5,6 +5,7 @@ import { z } from "zod";
 import type { ExhaustiveResult } from "./exhaustive/run.ts";
 import { SCENARIOS } from "./exhaustive/scenarios.ts";
 import type { LifeOptions } from "./life/life.ts";
+import { RULES } from "./life/rules.ts";
 import type { Script } from "./life/plan.ts";
 import { type LivesResult, scriptOf } from "./random/run.ts";
 import { likeness, shrink } from "./random/shrink.ts";
@@ -27,7 +28,7 @@ const optionsSchema = z.object({
 });
 type Options = z.infer<typeof optionsSchema>;
 
-const TRACED: LifeOptions = { trace: true, strict: true, places: false, seams: {} };
+const TRACED: LifeOptions = { trace: true, strict: true, places: false, rules: RULES };
 const SHOWN_MAX = 3;
 const KINDS_MAX = 30;
 

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { z } from "zod";
 import { runExhaustive } from "./exhaustive/run.ts";
+import { RULES } from "./life/rules.ts";
 import { runLives } from "./random/run.ts";
 
 const taskSchema = z.discriminatedUnion("kind", [
@@ -9,7 +10,7 @@ const taskSchema = z.discriminatedUnion("kind", [
 ]);
 export type Task = z.infer<typeof taskSchema>;
 
-const OPTIONS = { trace: false, strict: false, places: false, seams: {} };
+const OPTIONS = { trace: false, strict: false, places: false, rules: RULES };
 
 const task = taskSchema.parse(workerData);
 const result =

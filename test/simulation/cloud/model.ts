@@ -34,7 +34,9 @@ export type Host = {
 export type MachineConfig = {
   image: string;
   env?: Record<string, string> | undefined;
-  guest?: { cpu_kind?: string; cpus?: number; memory_mb?: number } | undefined;
+  guest?:
+    | { cpu_kind?: string | undefined; cpus?: number | undefined; memory_mb?: number | undefined }
+    | undefined;
   mounts?: { volume: string; path: string }[] | undefined;
   metadata?: Record<string, string> | undefined;
 };

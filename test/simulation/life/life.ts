@@ -1,3 +1,4 @@
+import type { Rules } from "../../../src/instance/loop.ts";
 import { Cloud } from "../cloud/cloud.ts";
 import { heal } from "../cloud/happenings.ts";
 import { CALM, ROUGH, type World } from "../cloud/world.ts";
@@ -5,7 +6,7 @@ import { EPOCH_MS, settle, VirtualClock } from "../clock.ts";
 import { happen } from "./happen.ts";
 import { settleNeighbours } from "./neighbours.ts";
 import { Network } from "./network.ts";
-import { type Seams, SimulatedObject } from "./object.ts";
+import { SimulatedObject } from "./object.ts";
 import { Counter, type Disturbance, type Place, type Plan } from "./plan.ts";
 import { SimulatedStorage } from "./storage.ts";
 import { Trace } from "./trace.ts";
@@ -20,7 +21,7 @@ export type LifeOptions = {
   /** Whether the places of the life are told. */
   places: boolean;
   /** Parts of the core that are exchanged, to see whether it is noticed. */
-  seams: Seams;
+  rules: Rules;
 };
 
 export type LifeResult = {
@@ -113,7 +114,7 @@ class Life {
       waits: (why) => this.#point(why),
       threw: (cause) => this.#watch.violate(`it threw: ${String(cause)}`),
       healthFault: () => null,
-      seams: options.seams,
+      rules: options.rules,
     });
   }
 

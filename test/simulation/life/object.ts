@@ -1,9 +1,5 @@
-import {
-  createKeeper,
-  type Keeper,
-  type KeeperPorts,
-  type RegistryPort,
-} from "../../../src/instance/keeper.ts";
+import { createKeeper, type Keeper, type RegistryPort } from "../../../src/instance/keeper.ts";
+import type { Rules } from "../../../src/instance/loop.ts";
 import type { EnvSeal } from "../../../src/instance/machine-request.ts";
 import { appNameOf } from "../../../src/instance/names.ts";
 import type { Identity } from "../../../src/instance/state.ts";
@@ -12,10 +8,9 @@ import { type Cloud, STREAM } from "../cloud/cloud.ts";
 import type { Cancel, VirtualClock } from "../clock.ts";
 import type { Network } from "./network.ts";
 import type { CallFault, UserAction } from "./plan.ts";
+import { traced } from "./rules.ts";
 import type { SimulatedStorage } from "./storage.ts";
 import type { Trace } from "./trace.ts";
-
-export type Seams = Pick<KeeperPorts, "rules">;
 
 export type ObjectParts = {
   clock: VirtualClock;
@@ -23,7 +18,7 @@ export type ObjectParts = {
   network: Network;
   storage: SimulatedStorage;
   trace: Trace;
-  seams: Seams;
+  rules: Rules;
   ownApp: boolean;
   /** The object waits for something, so that others may come in between. */
   waits: (why: string) => void;
@@ -159,7 +154,7 @@ export class SimulatedObject {
   }
 
   #begin(): Keeper {
-    const { clock, cloud, network, storage, waits, healthFault, seams } = this.#parts;
+    const { clock, cloud, network, storage, trace, waits, healthFault, rules } = this.#parts;
     this.#incarnation += 1;
     this.#waiting = 0;
     const incarnation = this.#incarnation;
@@ -205,7 +200,7 @@ export class SimulatedObject {
       registry: { findActiveInstance: () => after("registry", REGISTRY_MS, () => this.#findRegistered()) },
       identify: () => after("identify", INSIDE_MS, () => this.#identity()),
       warn: () => undefined,
-      ...seams,
+      rules: traced(rules, trace),
     });
   }
 
