@@ -33,6 +33,18 @@ export function describeApps(start: StartCloud): void {
       ]);
     });
 
+    it("are for those with a token, and in words of Go where there is no route", async () => {
+      const { served } = await CheckedCloud.start(start);
+      const ask = async (path: string, headers: Record<string, string>): Promise<[number, string]> => {
+        const response = await fetch(`${served.baseUrl}${path}`, { headers });
+        return [response.status, (await response.text()).trim()];
+      };
+      const noToken = '{"error":"Authenticate: token validation error"}';
+      expect(await ask("/v1/apps/acme", {})).toEqual([401, noToken]);
+      const headers = { authorization: `Bearer ${served.token}` };
+      expect(await ask("/v1/no/such/route", headers)).toEqual([404, "404 page not found"]);
+    });
+
     it("of another organization cannot be seen, and their names are taken", async () => {
       const cloud = await CheckedCloud.start(start);
       await cloud.served.happen({ kind: "foreign_app", app: "theirs" });

@@ -32,6 +32,20 @@ export function describeVolumes(start: StartCloud): void {
       expect(mounted["bytes_used"]).toBeGreaterThan(0);
     });
 
+    it("have names of up to 30 small letters, digits and underscores", async () => {
+      const cloud = await CheckedCloud.start(start);
+      for (const name of ["with-dash", "Upper", "x".repeat(31), ""]) {
+        const body = { name, region: "ams", size_gb: 3 };
+        expect([400, 422]).toContain((await cloud.call("POST", volumes, { body })).status);
+      }
+      // They need not be unique.
+      const name = "kc_0123456789abcdefghijklmnop1";
+      for (const time of [1, 2]) {
+        await cloud.createVolume({ name });
+        expect(await cloud.listVolumes()).toHaveLength(time);
+      }
+    });
+
     it("are not found when they are not there", async () => {
       const cloud = await CheckedCloud.start(start);
       const path = `${volumes}/vol_4y5gkog8p5kj839r`;
