@@ -1,6 +1,6 @@
-import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { expect, it } from "vitest";
-import { countWrites, failWrites } from "./testing/disk.ts";
+import { countWrites, failWrites, mendWrites } from "./testing/disk.ts";
 import { type Tenant, tenant } from "./testing/tenant.ts";
 
 const failing = async (operation: PromiseLike<unknown>): Promise<string> => {
@@ -42,19 +42,10 @@ it("goes on by itself when the disk can be written again, though an operation fa
   const held = await made.hold({ method: "POST", path: "^/volumes$", when: "after" });
   const failed = failing(made.instance.start(made.userId));
   await held.caught();
-  const put = await runInDurableObject(made.instance, (_object, { storage }) => {
-    const { kv } = storage;
-    const whole = kv.put.bind(kv);
-    kv.put = () => {
-      throw new Error("the disk is full");
-    };
-    return () => {
-      kv.put = whole;
-    };
-  });
+  await failWrites(made);
   await held.release();
   await failed;
-  await runInDurableObject(made.instance, put);
+  await mendWrites(made);
   await runDurableObjectAlarm(made.instance);
   expect(await made.view()).toMatchObject({ status: "running" });
   expect(await made.volumes()).toHaveLength(1);

@@ -8,13 +8,19 @@ export type Writes = {
   alarm: number;
 };
 
-/** Every write of the record fails from here on, until the object is gone. */
+/** Every write of the record fails from here on, until it is mended or the object is gone. */
 export function failWrites(made: Tenant): Promise<void> {
   return runInDurableObject(made.instance, (_object, { storage }) => {
     storage.kv.put = () => {
       throw new Error("the disk is full");
     };
   });
+}
+
+export function mendWrites(made: Tenant): Promise<boolean> {
+  return runInDurableObject(made.instance, (_object, { storage }) =>
+    Reflect.deleteProperty(storage.kv, "put"),
+  );
 }
 
 export function countWrites(made: Tenant): Promise<Writes> {

@@ -154,6 +154,7 @@ export const freeVolume: PresentVolume = {
   id: "vol_1",
   region: "ams",
   hasData: true,
+  createdAt: NOW - 3_600_000,
   isReachable: true,
   holder: null,
   snapshot: null,
