@@ -117,6 +117,7 @@ function presentVolume(
     // A missing region means: as it was (fly-machines-api.md §6.1).
     region: volume.region ?? (state.volume?.id === id ? state.volume.region : (state.regions[0] ?? "")),
     hasData: !isKnownEmpty(volume),
+    createdAt: Date.parse(volume.created_at ?? "") || 0,
     isReachable,
     holder: typeof holder === "string" && isMachineId(holder) ? { id: holder, is: "unknown" } : null,
     snapshot,

@@ -61,6 +61,8 @@ export type PresentVolume = {
   region: string;
   /** Whether a machine ever mounted it, as far as Fly tells. */
   hasData: boolean;
+  /** Milliseconds since the epoch, by Fly's clock; 0 where Fly does not tell. */
+  createdAt: number;
   /** False when its host can't be reached. */
   isReachable: boolean;
   /** The machine that Fly names as attached, and what it is to us. */

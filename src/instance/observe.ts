@@ -23,6 +23,9 @@ export type ObservePorts = {
   health: (appName: string, machineId: string) => Promise<Health>;
 };
 
+/** By how much Fly's clock may be behind ours. */
+const CLOCK_SKEW_MS = 30_000;
+
 const nothingAsked = { kind: "none" } as const;
 
 /** Asks Fly and the controller for just what the next decision can depend on. A call that fails is `unknown`. */
@@ -36,7 +39,7 @@ export async function observe(state: InstanceState, ports: ObservePorts, now: nu
   const machine = await observeMachine(state, fly);
   const [volume, candidate, gateway] = await Promise.all([
     volumeMatters(state, machine) ? observeVolume(state, machine, fly, now) : nothingAsked,
-    candidateMatters(state, machine) ? observeCandidate(state, fly) : nothingAsked,
+    candidateMatters(state, machine) ? observeCandidate(state, machine, fly) : nothingAsked,
     observeGateway(state, machine, ports),
   ]);
   const seen = { ...NOTHING_ASKED, machine, volume, candidate, gateway };
@@ -147,6 +150,7 @@ async function volumeByName(
   machine: ObservedMachine,
   fly: FlyClient,
   except: string[],
+  sentAt: number | null = null,
 ): Promise<ObservedVolume> {
   const found = await fly.findVolumes(state.appName, state.volumeName);
   if (!found.ok)
@@ -154,7 +158,7 @@ async function volumeByName(
   const others = new Set([...except, state.candidate?.id, ...state.leftovers.map(({ id }) => id)]);
   const mounted = machine.kind === "present" ? machine.mount?.volumeId : undefined;
   const [best] = found.value
-    .filter(({ id }) => !others.has(id))
+    .filter((volume) => !others.has(volume.id) && (sentAt === null || wasMadeSince(volume, sentAt)))
     .toSorted(
       (a, b) =>
         Number(b.id === mounted) - Number(a.id === mounted) ||
@@ -165,6 +169,11 @@ async function volumeByName(
   const seen = await lookAtVolume(state, fly, best.id);
   if (seen.kind === "unknown") return { ...seen, isThere: true };
   return seen.kind === "present" ? withHolder(state, machine, seen, fly) : { kind: "absent", snapshot: null };
+}
+
+/** Whether it can be what a create of this instant made; nothing older may be taken for it. */
+function wasMadeSince({ created_at: createdAt }: FlyVolume, sentAt: number): boolean {
+  return createdAt !== undefined && Date.parse(createdAt) >= sentAt - CLOCK_SKEW_MS;
 }
 
 function isHeld({ attached_machine_id: holder }: FlyVolume): boolean {
@@ -206,12 +215,18 @@ function candidateMatters(state: InstanceState, machine: ObservedMachine): boole
   return machine.phase === "down" || machine.phase === "failed" || machine.phase === "up";
 }
 
-async function observeCandidate(state: InstanceState, fly: FlyClient): Promise<ObservedVolume> {
-  const seen =
-    state.candidate === null
-      ? await volumeByName(state, nothingAsked, fly, state.volume === null ? [] : [state.volume.id])
-      : await lookAtVolume(state, fly, state.candidate.id);
-  return seen.kind === "absent" ? { kind: "absent", snapshot: null } : seen;
+async function observeCandidate(
+  state: InstanceState,
+  machine: ObservedMachine,
+  fly: FlyClient,
+): Promise<ObservedVolume> {
+  if (state.candidate === null) {
+    const known = state.volume === null ? [] : [state.volume.id];
+    return volumeByName(state, machine, fly, known, state.creating?.sentAt ?? null);
+  }
+  const seen = await lookAtVolume(state, fly, state.candidate.id);
+  if (seen.kind === "absent") return { kind: "absent", snapshot: null };
+  return seen.kind === "present" ? withHolder(state, machine, seen, fly) : seen;
 }
 
 async function observeGateway(

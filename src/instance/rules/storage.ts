@@ -6,6 +6,8 @@ import type { Decision, VolumeSource } from "../step.ts";
 import { nextRegion, noCapacity } from "./capacity.ts";
 
 const SECOND_MS = 1_000;
+/** By how much Fly's clock may be behind ours. */
+const CLOCK_SKEW_MS = 30 * SECOND_MS;
 /** Refusals in a row of a restore, over some six minutes, after which the snapshot is taken for one that can't be restored. */
 const RESTORE_REFUSALS_MAX = 10;
 
@@ -29,7 +31,8 @@ export function volumeFirst(
     }
     const { creating } = state;
     // Only of what was asked for as empty it is known that there can be nothing on it.
-    const hasData = volume.hasData || creating?.kind !== "volume" || creating.source !== "empty";
+    const isAsked = creating?.kind === "volume" && volume.createdAt >= creating.sentAt - CLOCK_SKEW_MS;
+    const hasData = volume.hasData || !isAsked || creating.source !== "empty";
     const reason =
       state.volume === null ? "a volume of our name exists" : "it has our name, and the stored one is gone";
     return step(
