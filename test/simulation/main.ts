@@ -4,8 +4,7 @@ import { Worker } from "node:worker_threads";
 import { z } from "zod";
 import type { ExhaustiveResult } from "./exhaustive/run.ts";
 import { SCENARIOS } from "./exhaustive/scenarios.ts";
-import type { LifeOptions } from "./life/life.ts";
-import { RULES } from "./life/rules.ts";
+import { type LifeOptions, PLAIN } from "./life/life.ts";
 import type { Script } from "./life/plan.ts";
 import { type LivesResult, scriptOf } from "./random/run.ts";
 import { likeness, shrink } from "./random/shrink.ts";
@@ -28,7 +27,7 @@ const optionsSchema = z.object({
 });
 type Options = z.infer<typeof optionsSchema>;
 
-const TRACED: LifeOptions = { trace: true, strict: true, places: false, rules: RULES };
+const TRACED: LifeOptions = { ...PLAIN, trace: true, strict: true };
 const SHOWN_MAX = 3;
 const KINDS_MAX = 30;
 

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { z } from "zod";
 import { runExhaustive } from "./exhaustive/run.ts";
-import { RULES } from "./life/rules.ts";
+import { PLAIN } from "./life/life.ts";
 import { runLives } from "./random/run.ts";
 
 const taskSchema = z.discriminatedUnion("kind", [
@@ -10,11 +10,7 @@ const taskSchema = z.discriminatedUnion("kind", [
 ]);
 export type Task = z.infer<typeof taskSchema>;
 
-const OPTIONS = { trace: false, strict: false, places: false, rules: RULES };
-
 const task = taskSchema.parse(workerData);
 const result =
-  task.kind === "lives"
-    ? await runLives(task, OPTIONS)
-    : await runExhaustive(task, { ...OPTIONS, strict: true });
-parentPort?.postMessage(result);
+  task.kind === "lives" ? await runLives(task, PLAIN) : await runExhaustive(task, { ...PLAIN, strict: true });
+parentPort?.postMessage(result, []);

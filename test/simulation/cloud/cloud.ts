@@ -180,11 +180,11 @@ export class Cloud {
   }
 
   allMachines(): Machine[] {
-    return [...this.apps.values()].flatMap((app) => [...app.machines.values()]);
+    return [...this.apps.values()].flatMap(({ machines }) => Array.from(machines.values()));
   }
 
   allVolumes(): Volume[] {
-    return [...this.apps.values()].flatMap((app) => [...app.volumes.values()]);
+    return [...this.apps.values()].flatMap(({ volumes }) => Array.from(volumes.values()));
   }
 
   /** Until when a fresh resource hides from GET and from lists. */
@@ -258,6 +258,7 @@ export class Cloud {
   /** The machine writes to its volume, as every machine does all the time while it is up. */
   write(volume: Volume): void {
     volume.mounted = true;
+    volume.proven = true;
     volume.writing = { parent: volume.writing, depth: (volume.writing?.depth ?? 0) + 1 };
     if (!volume.ours) return;
     this.writings += 1;

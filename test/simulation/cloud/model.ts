@@ -129,6 +129,8 @@ export type Volume = {
   /** Its content; null until a machine wrote to it. */
   writing: Writing | null;
   mounted: boolean;
+  /** Whether a machine ran on it; a copy on which none did may still turn out to be of no use. */
+  proven: boolean;
   /** Its host could not be reached at some time. */
   wasAway: boolean;
   ours: boolean;

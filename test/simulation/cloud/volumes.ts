@@ -71,6 +71,7 @@ export function createVolume(
     bound: null,
     writing,
     mounted: writing !== null,
+    proven: false,
     wasAway: false,
     ours,
   };

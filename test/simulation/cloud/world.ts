@@ -45,7 +45,7 @@ export const CALM: World = {
   stop: [500, 500],
   replace: [1_000, 1_000],
   destroy: [500, 500],
-  ready: [1_500, 1_500],
+  ready: [300, 300],
   hydrate: [2_000, 2_000],
   snapshot: [2_000, 2_000],
   destroyedKept: 60 * SECOND_MS,

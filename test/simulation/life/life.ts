@@ -1,4 +1,4 @@
-import type { Rules } from "../../../src/instance/loop.ts";
+import type { KeeperPorts } from "../../../src/instance/keeper.ts";
 import { Cloud } from "../cloud/cloud.ts";
 import { heal } from "../cloud/happenings.ts";
 import { CALM, ROUGH, type World } from "../cloud/world.ts";
@@ -21,7 +21,7 @@ export type LifeOptions = {
   /** Whether the places of the life are told. */
   places: boolean;
   /** Parts of the core that are exchanged, to see whether it is noticed. */
-  rules: Rules;
+  plant: (ports: KeeperPorts) => KeeperPorts;
 };
 
 export type LifeResult = {
@@ -40,6 +40,7 @@ const CALM_DOWN_MS = MINUTE_MS;
 /** The longest pause of the reconciler is the hour after it gave up, then come alarms of half an hour. */
 const HEAL_MS = 4 * 60 * MINUTE_MS;
 const BOUND_MS = 90_000;
+const FRESH_MS = 3 * MINUTE_MS;
 const EVENTS_MAX = 60_000;
 const NOTHING: readonly Disturbance[] = [];
 
@@ -47,6 +48,9 @@ function worldOf({ rough, binds }: Plan["setup"]): World {
   const world = rough ? ROUGH : CALM;
   return binds ? { ...world, unbindShare: 1, unbind: [BOUND_MS, BOUND_MS] } : world;
 }
+
+/** The core as it is, and nothing kept of its life. */
+export const PLAIN: LifeOptions = { trace: false, strict: false, places: false, plant: (ports) => ports };
 
 /** One instance on one cloud, from nothing to rest, as the plan has it. */
 export async function live(plan: Plan, options: LifeOptions): Promise<LifeResult> {
@@ -114,7 +118,7 @@ class Life {
       waits: (why) => this.#point(why),
       threw: (cause) => this.#watch.violate(`it threw: ${String(cause)}`),
       healthFault: () => null,
-      rules: options.rules,
+      plant: options.plant,
     });
   }
 
@@ -128,7 +132,8 @@ class Life {
     if (this.#storage.durable.record === null) this.#object.act("restore");
     await this.#until(this.#clock.now() + CALM_DOWN_MS, () => false);
     const isWell = (): boolean =>
-      this.#object.isIdle && describeUnrest(this.#cloud, this.#storage.durable) === null;
+      (this.#storage.durable.record === null ? this.#object.isIdle : this.#object.isSettled) &&
+      describeUnrest(this.#cloud, this.#storage.durable) === null;
     await this.#until(this.#clock.now() + HEAL_MS, isWell);
     const { durable } = this.#storage;
     const unrest = describeUnrest(this.#cloud, durable) ?? describeLoss(this.#cloud, durable);
@@ -250,6 +255,15 @@ class Life {
     return this.#plan.at(place);
   }
 
+  /** Not in the first minutes: a provision takes a row that is as young for its own (see `FRESH_ROW_MS` in keeper.ts). */
+  #loseStorage(): void {
+    const { registeredAt } = this.#object;
+    if (registeredAt === null || this.#clock.now() < registeredAt + FRESH_MS) return;
+    this.#storage.lose();
+    this.#cloud.memoryLost = true;
+    this.#object.crash();
+  }
+
   #disturb(what: Disturbance): void {
     switch (what.kind) {
       case "crash":
@@ -261,11 +275,7 @@ class Life {
       case "happening":
         this.#trace.add(() => `FLY ${JSON.stringify(what.happening)}`);
         happen(this.#cloud, what.happening);
-        if (what.happening.kind === "storage_lost") {
-          this.#storage.lose();
-          this.#cloud.memoryLost = true;
-          this.#object.crash();
-        }
+        if (what.happening.kind === "storage_lost") this.#loseStorage();
         this.#watch.changed();
         break;
       default:

@@ -1,14 +1,19 @@
-import { createKeeper, type Keeper, type RegistryPort } from "../../../src/instance/keeper.ts";
-import type { Rules } from "../../../src/instance/loop.ts";
+import {
+  createKeeper,
+  type Keeper,
+  type KeeperPorts,
+  type RegistryPort,
+} from "../../../src/instance/keeper.ts";
 import type { EnvSeal } from "../../../src/instance/machine-request.ts";
 import { appNameOf } from "../../../src/instance/names.ts";
+import type { Decision } from "../../../src/instance/step.ts";
 import type { Identity } from "../../../src/instance/state.ts";
 import { createCloudClient } from "../cloud/client.ts";
 import { type Cloud, STREAM } from "../cloud/cloud.ts";
 import type { Cancel, VirtualClock } from "../clock.ts";
 import type { Network } from "./network.ts";
 import type { CallFault, UserAction } from "./plan.ts";
-import { traced } from "./rules.ts";
+import { traced } from "./traced.ts";
 import type { SimulatedStorage } from "./storage.ts";
 import type { Trace } from "./trace.ts";
 
@@ -18,7 +23,8 @@ export type ObjectParts = {
   network: Network;
   storage: SimulatedStorage;
   trace: Trace;
-  rules: Rules;
+  /** Exchanges parts of the core, to see whether it is noticed. */
+  plant: (ports: KeeperPorts) => KeeperPorts;
   ownApp: boolean;
   /** The object waits for something, so that others may come in between. */
   waits: (why: string) => void;
@@ -50,6 +56,7 @@ export class SimulatedObject {
   #alarm: { at: number; cancel: Cancel } | null = null;
   #registeredAt: number | null = null;
   #configurations = 0;
+  #decided: Decision["kind"] | null = null;
   isAlarmRunning = false;
 
   constructor(parts: ObjectParts) {
@@ -59,6 +66,11 @@ export class SimulatedObject {
 
   get isIdle(): boolean {
     return this.#waiting === 0;
+  }
+
+  /** Whether the present incarnation found last that nothing is left to do. */
+  get isSettled(): boolean {
+    return this.isIdle && this.#decided === "settled";
   }
 
   get isArmed(): boolean {
@@ -73,6 +85,11 @@ export class SimulatedObject {
   ringNow(): void {
     this.#alarm?.cancel();
     this.#ring();
+  }
+
+  /** Since when the registry knows the instance. */
+  get registeredAt(): number | null {
+    return this.#registeredAt;
   }
 
   /** The registry forgets the instance, as the platform does when it is destroyed. */
@@ -154,9 +171,10 @@ export class SimulatedObject {
   }
 
   #begin(): Keeper {
-    const { clock, cloud, network, storage, trace, waits, healthFault, rules } = this.#parts;
+    const { clock, cloud, network, storage, trace, waits, healthFault, plant } = this.#parts;
     this.#incarnation += 1;
     this.#waiting = 0;
+    this.#decided = null;
     const incarnation = this.#incarnation;
     const isAlive = (): boolean => incarnation === this.#incarnation;
     // The promises of an object that is gone stay open for good, and nobody holds them.
@@ -178,7 +196,7 @@ export class SimulatedObject {
         }),
       );
     };
-    return createKeeper({
+    const ports: KeeperPorts = {
       storage,
       clock: {
         now: () => clock.now(),
@@ -200,8 +218,12 @@ export class SimulatedObject {
       registry: { findActiveInstance: () => after("registry", REGISTRY_MS, () => this.#findRegistered()) },
       identify: () => after("identify", INSIDE_MS, () => this.#identity()),
       warn: () => undefined,
-      rules: traced(rules, trace),
-    });
+    };
+    return createKeeper(
+      traced(plant(ports), trace, ({ kind }) => {
+        this.#decided = kind;
+      }),
+    );
   }
 
   #findRegistered(): Awaited<ReturnType<RegistryPort["findActiveInstance"]>> {

@@ -25,7 +25,7 @@ export function describeUnrest(cloud: Cloud, { record, events }: Contents): stri
 }
 
 function ours<T extends { ours: boolean }>(cloud: Cloud, of: (app: App) => Iterable<T>): T[] {
-  return [...cloud.apps.values()].flatMap((app) => [...of(app)]).filter((one) => one.ours);
+  return [...cloud.apps.values()].flatMap((app) => Array.from(of(app))).filter((one) => one.ours);
 }
 
 /** What was found beside the instance when its ids were lost is not taken away blindly, but the user was told of it by name. */

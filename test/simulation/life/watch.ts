@@ -2,7 +2,7 @@ import { type InstanceState, readState } from "../../../src/instance/state.ts";
 import type { Answer } from "../cloud/answers.ts";
 import type { Action, Call } from "../cloud/client.ts";
 import type { Cloud } from "../cloud/cloud.ts";
-import { contains, type Machine, type Volume } from "../cloud/model.ts";
+import { contains, type Machine, type Volume, type Writing } from "../cloud/model.ts";
 
 import { SHARED_APP } from "./object.ts";
 
@@ -85,7 +85,7 @@ export class Watch {
   took(call: Call<unknown>, answer: Answer<unknown>, record: InstanceState | null): void {
     if (call.action === "deleteVolume" && answer.ok && record !== null && record.intent !== "destroyed") {
       const deleted = this.#volumesBefore.find(({ id }) => id === call.subject);
-      if (deleted !== undefined) this.#isNoLoss(deleted);
+      if (deleted !== undefined) this.#judgeDeletion(deleted);
     }
     this.changed();
   }
@@ -149,11 +149,21 @@ export class Watch {
       this.violate(`the record was erased before the volume ${volume.id} was gone`);
   }
 
-  #isNoLoss(deleted: Volume): void {
-    const isElsewhere = this.#ourVolumes().some((other) => contains(other.writing, deleted.writing));
-    if (deleted.writing !== null && !isElsewhere && deleted.host.status === "ok" && !deleted.wasAway) {
-      this.violate(`the volume ${deleted.id} was deleted with the only copy of what was written to it`);
-    }
+  /** What was written to the volume must be elsewhere, and on a volume that is known to work. */
+  #judgeDeletion(deleted: Volume): void {
+    const { writing, proven, host, wasAway } = deleted;
+    if (writing === null || host.status !== "ok" || wasAway) return;
+    const copies = this.#ourVolumes().filter((other) => contains(other.writing, writing));
+    if (copies.some((copy) => copy.proven)) return;
+    // A copy on which no machine ran is only a copy.
+    if (!proven && (copies.length > 0 || this.#isInSnapshot(writing))) return;
+    this.violate(`the volume ${deleted.id} was deleted with the only copy of what was written to it`);
+  }
+
+  #isInSnapshot(writing: Writing): boolean {
+    return [...this.#cloud.apps.values()]
+      .flatMap(({ snapshots }) => Array.from(snapshots.values()).flat())
+      .some((snapshot) => contains(snapshot.writing, writing));
   }
 
   #isOurs({ action, app, subject }: Call<unknown>): boolean {
