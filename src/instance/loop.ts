@@ -5,7 +5,7 @@ import type { Observation } from "./observation.ts";
 import { observe, type ObservePorts } from "./observe.ts";
 import { applyDecision, applyOutcome, beginStep, noteSeen, type Outcome } from "./outcome.ts";
 import { type PerformPorts, prepare } from "./perform.ts";
-import type { InstanceState, ProblemCode } from "./state.ts";
+import { type InstanceState, instanceStateSchema, type ProblemCode } from "./state.ts";
 import type { Decision } from "./step.ts";
 import { type Warning, warningOf } from "./warning.ts";
 
@@ -97,15 +97,18 @@ export function createReconciler(ports: LoopPorts): Reconciler {
       try {
         return await Promise.race([running, bound]);
       } finally {
-        left.abort();
+        left.abort(OVER);
       }
     },
     nudge() {
-      nudged.abort();
+      nudged.abort(OVER);
       nudged = new AbortController();
     },
   };
 }
+
+/** Nobody reads why a sleep ended, and the default reason is costly to make. */
+const OVER = "over";
 
 const GONE: Verdict = { kind: "settled", againAt: null };
 
@@ -182,9 +185,18 @@ function tell(
   if (next.lastError !== null && next.lastError.at !== state.lastError?.at) {
     storage.append({ ...event, kind: "problem", what: next.lastError.code, why: next.lastError.message });
   }
-  if (JSON.stringify(next) !== JSON.stringify(stored)) storage.save(next);
+  if (!isSame(next, stored)) storage.save(next);
   return next;
 }
+
+/** Whether two records say the same, so that a pass with nothing to do writes nothing. */
+function isSame(next: InstanceState, stored: InstanceState): boolean {
+  return instanceFields.every(
+    (field) => next[field] === stored[field] || JSON.stringify(next[field]) === JSON.stringify(stored[field]),
+  );
+}
+
+const instanceFields = instanceStateSchema.keyof().options;
 
 /** Performs a step between two writes of the record. False when the record is gone afterwards. */
 async function act(
