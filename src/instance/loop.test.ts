@@ -3,10 +3,11 @@ import { afterEach, expect, inject, it } from "vitest";
 import { createFlyClient, type FlyClient } from "../fly/client.ts";
 import type { Health } from "../gateway/health.ts";
 import type { InstanceEvent } from "./events.ts";
-import { type ClockPort, createReconciler, type LoopPorts, type Reconciler } from "./loop.ts";
+import { createReconciler, type LoopPorts, type Reconciler } from "./loop.ts";
 import { envSeal } from "./env-seal.ts";
 import { type InstanceState, type Intent, withIntent } from "./state.ts";
 import { HOUR_MS, NOW, record, SECOND_MS } from "./testing/records.ts";
+import { StageClock } from "./testing/stage-clock.ts";
 
 const APP = env.FLY_APP_NAME ?? "";
 
@@ -19,62 +20,6 @@ const flyAt = (baseUrl: string): FlyClient =>
   });
 const fly = flyAt(inject("flyApiUrl"));
 const unreachableFly = flyAt("http://127.0.0.1:1");
-
-/**
- * Time of its own: it passes as fast as the loop can use it, and stands still where the test says. It does not wait for
- * calls that are under way, so a bound that may be slept to is a bound that is reached at once.
- */
-class StageClock implements ClockPort {
-  #now = NOW;
-  #limit = NOW;
-  #sleepers: { until: number; wake: () => void }[] = [];
-  #isPumping = false;
-
-  now(): number {
-    return this.#now;
-  }
-
-  sleep(ms: number, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const sleeper = { until: this.#now + ms, wake: (): void => resolve() };
-      this.#sleepers.push(sleeper);
-      signal.addEventListener(
-        "abort",
-        () => {
-          this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
-          resolve();
-        },
-        { once: true },
-      );
-      this.#pump();
-    });
-  }
-
-  letPass(ms: number): void {
-    this.#limit += ms;
-    this.#pump();
-  }
-
-  /** Whether so many sleep, and all of them past the point where time stands. */
-  isStandingStill(sleepers: number): boolean {
-    return this.#sleepers.length === sleepers && this.#sleepers.every(({ until }) => until > this.#limit);
-  }
-
-  #pump(): void {
-    if (this.#isPumping) return;
-    this.#isPumping = true;
-    setTimeout(() => {
-      this.#isPumping = false;
-      const [next] = this.#sleepers.toSorted((a, b) => a.until - b.until);
-      if (next === undefined || next.until > this.#limit) return;
-      this.#sleepers = this.#sleepers.filter((other) => other !== next);
-      this.#now = Math.max(this.#now, next.until);
-      next.wake();
-      this.#pump();
-    }, 0);
-  }
-}
 
 type Stage = {
   clock: StageClock;
