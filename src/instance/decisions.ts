@@ -4,6 +4,8 @@ import type { Awaited, Decision, Problem, Step } from "./step.ts";
 
 /** How a wait looks again that nothing it can subscribe to will end. */
 export const RECHECK_MS = 10_000;
+/** How something is looked for again whose absence is not believed yet. */
+export const LOOK_AGAIN_MS = 5_000;
 export const RECHECK_SLOW_MS = 60_000;
 
 export function step(what: Step, reason: string, status: Status, problem: Problem | null = null): Decision {

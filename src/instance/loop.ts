@@ -167,7 +167,7 @@ const PASSING: ReadonlySet<ProblemCode> = new Set([
   "volume_missing",
   "destroy_stuck",
 ]);
-const SIT_OUT_MS_MAX = 10_000;
+const SIT_OUT_MS_MAX = 5_000;
 
 /** Stores and logs what was seen and what the decision tells the user, where that is new. */
 function tell(

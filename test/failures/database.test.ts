@@ -46,6 +46,7 @@ beforeAll(async () => {
   worker = await world.startWorker({ fly, databaseUrl: databaseUrl.href });
   platform = platformOf(world, worker.url);
   user = await bearerOf(world, USER);
+  await relay.leadTo(urls.database);
   await platform.post("provision", USER);
   await platform.post("start", USER);
 }, 60_000);

@@ -21,7 +21,8 @@ beforeAll(async () => {
     },
   });
   calls.length = 0;
-  worker = await world.startWorker({ fly });
+  const database = await world.startDatabase();
+  worker = await world.startWorker({ fly, databaseUrl: database.workerUrl });
 });
 
 afterAll(() => world?.close());

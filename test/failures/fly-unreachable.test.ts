@@ -19,7 +19,9 @@ const answered: string[] = [];
 beforeAll(async () => {
   world = await World.open();
   ports = { apiPort: await freePort(), proxyPort: await freePort() };
+  const database = await world.startDatabase();
   worker = await world.startWorker({
+    databaseUrl: database.workerUrl,
     fly: {
       apiUrl: `http://127.0.0.1:${ports.apiPort}`,
       proxyUrl: `http://127.0.0.1:${ports.proxyPort}`,

@@ -1,4 +1,4 @@
-import { HOST_AWAY, RECHECK_SLOW_MS, step, unknown, wait } from "../decisions.ts";
+import { HOST_AWAY, LOOK_AGAIN_MS, RECHECK_SLOW_MS, step, unknown, wait } from "../decisions.ts";
 import type { Observation, PresentVolume } from "../observation.ts";
 import {
   awaitEffect,
@@ -114,7 +114,7 @@ function nothingElse(state: InstanceState, { inventory }: Observation, now: numb
   const found = [...machines, ...volumes].slice(0, LEFTOVERS_MAX);
   if (found.length > 0) return step({ kind: "note_leftovers", found }, "they are of this instance", status);
   if (state.doubtful && !isEmptyLongEnough(state.swept)) {
-    return wait("time", now + 10 * SECOND_MS, "something may still appear", status);
+    return wait("time", now + LOOK_AGAIN_MS, "something may still appear", status);
   }
   return null;
 }

@@ -1,4 +1,4 @@
-import { RECHECK_MS, step, unknown, wait } from "../decisions.ts";
+import { LOOK_AGAIN_MS, step, unknown, wait } from "../decisions.ts";
 import type { Inventory, MachinePhase, PresentMachine, PresentVolume } from "../observation.ts";
 import { isEmptyLongEnough } from "../patience.ts";
 import type { InstanceState, Intent, Status } from "../state.ts";
@@ -38,7 +38,7 @@ export function recoverIds(
   const [best, ...others] = machines.toSorted(byRank);
   const volume = volumeOf(best, inventory.volumes);
   if (best === undefined && volume === null && !isEmptyLongEnough(state.recovery?.empty ?? null)) {
-    return wait("time", now + RECHECK_MS, "nothing was found; it is looked for again", status);
+    return wait("time", now + LOOK_AGAIN_MS, "nothing was found; it is looked for again", status);
   }
   return step(
     {

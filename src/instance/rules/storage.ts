@@ -1,4 +1,4 @@
-import { HOST_AWAY, RECHECK_MS, refused, step, unknown, wait } from "../decisions.ts";
+import { HOST_AWAY, LOOK_AGAIN_MS, refused, step, unknown, wait } from "../decisions.ts";
 import type { Observation, ObservedVolume, PresentVolume } from "../observation.ts";
 import { isVolumeLost, notVisibleYet, openCreateMayAppear } from "../patience.ts";
 import type { InstanceState, Status } from "../state.ts";
@@ -45,7 +45,7 @@ export function volumeFirst(
     return wait("time", now + SECOND_MS, "the new volume is not visible yet", status);
   }
   if (state.volume !== null && !isVolumeLost(state, now)) {
-    return wait("time", now + RECHECK_MS, "the volume is looked for again before it is replaced", status, {
+    return wait("time", now + LOOK_AGAIN_MS, "the volume is looked for again before it is replaced", status, {
       code: "volume_missing",
       message: `Fly no longer knows the volume ${state.volume.id}.`,
     });
