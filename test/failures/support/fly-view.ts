@@ -26,6 +26,10 @@ export type FlyView = {
   happen(happening: Record<string, unknown>): Promise<void>;
   /** In test mode: faults of single calls. */
   fault(...rules: Record<string, unknown>[]): Promise<void>;
+  /** How many of the faults that were asked for have happened. */
+  faultsHappened(): Promise<number>;
+  /** As somebody does by hand. */
+  createApp(name: string, orgSlug: string): Promise<void>;
 };
 
 const appSchema = z.object({
@@ -37,6 +41,7 @@ const appSchema = z.object({
 const addressesSchema = z.object({ ips: z.array(z.object({ ip: z.string() })) });
 const secretsSchema = z.object({ secrets: z.array(z.object({ name: z.string() })) });
 const appsSchema = z.object({ apps: z.array(z.object({ name: z.string() })) });
+const faultsSchema = z.object({ rules: z.array(z.object({ fired: z.int() })) });
 const machineSchema = z.object({ config: z.object({ env: z.record(z.string(), z.string()) }) });
 
 export function flyView({ apiUrl, proxyUrl }: LocalFly, token: string): FlyView {
@@ -48,12 +53,8 @@ export function flyView({ apiUrl, proxyUrl }: LocalFly, token: string): FlyView 
     return answer.body;
   };
   const order = async (path: string, body: unknown): Promise<void> => {
-    const answer = await ask(apiUrl, `/_test/${path}`, {
-      method: "POST",
-      headers,
-      body: JSON.stringify(body),
-    });
-    if (answer.status !== 200) throw new Error(`Fly answers ${answer.status} to ${path}: ${answer.text}`);
+    const answer = await ask(apiUrl, path, { method: "POST", headers, body: JSON.stringify(body) });
+    if (answer.status >= 300) throw new Error(`Fly answers ${answer.status} to ${path}: ${answer.text}`);
   };
   return {
     async app(name) {
@@ -78,8 +79,13 @@ export function flyView({ apiUrl, proxyUrl }: LocalFly, token: string): FlyView 
     variablesOf: async (app, machineId) =>
       machineSchema.parse(await read(`apps/${app}/machines/${machineId}`)).config.env,
     byHost: (host) => statusByHost(proxyUrl, host),
-    happen: (happening) => order("cloud", happening),
-    fault: (...rules) => order("faults", { rules }),
+    happen: (happening) => order("/_test/cloud", happening),
+    fault: (...rules) => order("/_test/faults", { rules }),
+    async faultsHappened() {
+      const { body } = await ask(apiUrl, "/_test/faults", { headers });
+      return faultsSchema.parse(body).rules.reduce((sum, { fired }) => sum + fired, 0);
+    },
+    createApp: (name, orgSlug) => order("/v1/apps", { app_name: name, org_slug: orgSlug }),
   };
 }
 
