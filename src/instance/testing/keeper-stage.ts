@@ -36,14 +36,14 @@ export type KeeperStage = {
   clock: StageClock;
   events: InstanceEvent[];
   warnings: Warning[];
-  state(): InstanceState | null;
+  state: () => InstanceState | null;
   /** When the alarm is to ring; null for never. */
-  alarmAt(): number | null;
+  alarmAt: () => number | null;
   /** Forgets everything, as an object whose storage was lost. */
-  wipe(): void;
+  wipe: () => void;
   /** What happened of a kind, oldest first. */
-  whatOf(kind: InstanceEvent["kind"]): string[];
-  machines(): Promise<{ id: string; state: string }[]>;
+  whatOf: (kind: InstanceEvent["kind"]) => string[];
+  machines: () => Promise<{ id: string; state: string }[]>;
 };
 
 /** A keeper on the local Fly, with its storage in memory, time of its own, and a registry that answers `row`. */
