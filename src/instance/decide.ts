@@ -28,8 +28,7 @@ function onePerTime(state: InstanceState, decision: Decision, now: number): Deci
   const { creating } = state;
   if (creating === null || decision.kind !== "step") return decision;
   const kind = createdBy(decision.step);
-  if (kind === null || kind === creating.kind || !openCreateMayAppear(state, creating.kind, now))
-    return decision;
+  if (kind === null || kind === creating.kind || !openCreateMayAppear(state, creating.kind)) return decision;
   return wait(
     "time",
     now + SECOND_MS,

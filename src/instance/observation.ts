@@ -109,6 +109,8 @@ export type ObservedGateway =
 
 /** What Fly and the controller said in one pass. */
 export type Observation = {
+  /** When the questions were begun to be asked; an answer may be as old as this. */
+  askedAt: number;
   app: ObservedApp;
   machine: ObservedMachine;
   volume: ObservedVolume;
@@ -118,7 +120,7 @@ export type Observation = {
   inventory: Inventory;
 };
 
-export const NOTHING_ASKED: Observation = {
+export const NOTHING_ASKED: Omit<Observation, "askedAt"> = {
   app: { kind: "none" },
   machine: { kind: "none" },
   volume: { kind: "none" },

@@ -29,7 +29,19 @@ const CLOCK_SKEW_MS = 30_000;
 const nothingAsked = { kind: "none" } as const;
 
 /** Asks Fly and the controller for just what the next decision can depend on. A call that fails is `unknown`. */
-export async function observe(state: InstanceState, ports: ObservePorts, now: number): Promise<Observation> {
+export async function observe(
+  state: InstanceState,
+  ports: ObservePorts,
+  askedAt: number,
+): Promise<Observation> {
+  return { askedAt, ...(await ask(state, ports, askedAt)) };
+}
+
+async function ask(
+  state: InstanceState,
+  ports: ObservePorts,
+  now: number,
+): Promise<Omit<Observation, "askedAt">> {
   const { fly } = ports;
   if (state.retryAt !== null && state.retryAt > now) return NOTHING_ASKED;
   if (state.recovery !== null) return observeLost(state, fly);
@@ -53,7 +65,7 @@ export async function observe(state: InstanceState, ports: ObservePorts, now: nu
   };
 }
 
-async function observeLost(state: InstanceState, fly: FlyClient): Promise<Observation> {
+async function observeLost(state: InstanceState, fly: FlyClient): Promise<Omit<Observation, "askedAt">> {
   const app = state.ownApp?.stage === "wanted" ? await observeApp(state, fly) : nothingAsked;
   if (app.kind === "ours" || app.kind === "stranger" || app.kind === "unknown")
     return { ...NOTHING_ASKED, app };
@@ -244,7 +256,7 @@ async function observeGateway(
 /** The leftover that is due is looked at when the rest is at rest, so that it never costs a start anything. */
 async function observeLeftover(
   state: InstanceState,
-  seen: Observation,
+  seen: Pick<Observation, "machine" | "volume" | "gateway">,
   fly: FlyClient,
   now: number,
 ): Promise<ObservedLeftover> {
@@ -258,7 +270,11 @@ async function observeLeftover(
   return { kind: answer.kind === "unreachable" ? "present" : answer.kind, id };
 }
 
-function isAtRest(state: InstanceState, { machine, volume }: Observation, isReady: boolean): boolean {
+function isAtRest(
+  state: InstanceState,
+  { machine, volume }: Pick<Observation, "machine" | "volume">,
+  isReady: boolean,
+): boolean {
   switch (state.intent) {
     case "running":
       // A machine that was given up may hold the volume that the next one waits for.
@@ -280,6 +296,6 @@ function isAtRest(state: InstanceState, { machine, volume }: Observation, isRead
   }
 }
 
-function isEverythingGone(state: InstanceState, seen: Observation): boolean {
+function isEverythingGone(state: InstanceState, seen: Pick<Observation, "machine" | "volume">): boolean {
   return state.leftovers.length === 0 && isAtRest(state, seen, false);
 }

@@ -1,5 +1,5 @@
 import type { Observation } from "./observation.ts";
-import { VISIBILITY_GRACE_MS } from "./patience.ts";
+import { CREATE_SHOWS_MS, VISIBILITY_GRACE_MS } from "./patience.ts";
 import {
   type Empty,
   type InstanceState,
@@ -249,9 +249,9 @@ export function noteSeen(state: InstanceState, seen: Observation, now: number): 
     volume: volume === null ? null : noteVolume(volume, creating?.kind === "machine", seen, now),
     candidate:
       candidate !== null && seen.candidate.kind === "present" ? { ...candidate, seen: true } : candidate,
-    creating: creating === null ? null : noteCreating(creating, seen, now),
-    recovery: recovery === null ? null : { ...recovery, empty: noteInventory(recovery.empty, seen, now) },
-    swept: state.intent === "destroyed" ? noteInventory(state.swept, seen, now) : state.swept,
+    creating: creating === null ? null : noteCreating(creating, seen),
+    recovery: recovery === null ? null : { ...recovery, empty: noteInventory(recovery.empty, seen) },
+    swept: state.intent === "destroyed" ? noteInventory(state.swept, seen) : state.swept,
     watched: watch(state.watched, seen, now),
   };
 }
@@ -285,30 +285,33 @@ function noteVolume(
   }
 }
 
-function noteCreating(creating: Creating, seen: Observation, now: number): Creating {
+function noteCreating(creating: Creating, seen: Observation): Creating {
   const looked = { app: seen.app, machine: seen.machine, volume: seen.volume, candidate: seen.candidate }[
     creating.kind
   ];
   if (looked.kind === "none") return creating;
   if (looked.kind === "unknown") return looked.isThere ? { ...creating, empty: null } : creating;
-  return { ...creating, empty: noteEmpty(creating.empty, looked.kind === "absent", now) };
+  // Before the create is over and lists must show it, its absence tells nothing.
+  const { askedAt } = seen;
+  if (looked.kind === "absent" && askedAt < creating.sentAt + CREATE_SHOWS_MS) return creating;
+  return { ...creating, empty: noteEmpty(creating.empty, looked.kind === "absent", askedAt) };
 }
 
 /** Looks that are too far apart may each have met a list that was wrong, so they begin anew. */
-function noteEmpty(empty: Empty, isEmpty: boolean, now: number): Empty {
+function noteEmpty(empty: Empty, isEmpty: boolean, askedAt: number): Empty {
   if (!isEmpty) return null;
-  if (empty === null || now > empty.at + EMPTY_GAP_MS) return { looks: 1, since: now, at: now };
-  return { looks: empty.looks + 1, since: empty.since, at: now };
+  if (empty === null || askedAt > empty.at + EMPTY_GAP_MS) return { looks: 1, since: askedAt, at: askedAt };
+  return { looks: empty.looks + 1, since: empty.since, at: askedAt };
 }
 
-function noteInventory(empty: Empty, { inventory }: Observation, now: number): Empty {
+function noteInventory(empty: Empty, { inventory, askedAt }: Observation): Empty {
   switch (inventory.kind) {
     case "none":
       return empty;
     case "unknown":
       return inventory.isThere ? null : empty;
     case "seen":
-      return noteEmpty(empty, inventory.machines.length === 0 && inventory.volumes.length === 0, now);
+      return noteEmpty(empty, inventory.machines.length === 0 && inventory.volumes.length === 0, askedAt);
     default:
       return inventory satisfies never;
   }

@@ -1,4 +1,4 @@
-import { RECHECK_SLOW_MS, settled, wait } from "./decisions.ts";
+import { LOOK_AGAIN_MS, RECHECK_SLOW_MS, settled, wait } from "./decisions.ts";
 import type { MachinePhase } from "./observation.ts";
 import type { Empty, InstanceState, Leftover, Status } from "./state.ts";
 import type { Decision, Problem, Step } from "./step.ts";
@@ -40,6 +40,8 @@ export const VISIBILITY_GRACE_MS = 15 * SECOND_MS;
 const CREATE_MS_MAX = 45 * SECOND_MS;
 /** So far a list may be behind (fly-machines-api.md F-03). */
 const LIST_LAG_MS = 30 * SECOND_MS;
+/** From when on looks for what a create made are to find it. */
+export const CREATE_SHOWS_MS = CREATE_MS_MAX + LIST_LAG_MS;
 /** A list may be wrongly empty for a while: its emptiness is believed when every look for so long found it. */
 const EMPTY_LIST_MS = 40 * SECOND_MS;
 const EMPTY_LOOKS_MIN = 3;
@@ -67,12 +69,15 @@ export function startDeadline(state: InstanceState, now: number): number {
 
 type Creating = NonNullable<InstanceState["creating"]>;
 
+/** The pause between two looks for what an open create may have made: short while it is likely to show itself. */
+export function lookAgainAt({ creating }: InstanceState, now: number): number {
+  return now + (creating === null || now < creating.sentAt + RETRY_CREATE_MS ? SECOND_MS : LOOK_AGAIN_MS);
+}
+
 /** Whether a create is open whose resource may still show itself, so that its absence is not believed yet. */
-export function openCreateMayAppear(state: InstanceState, kind: Creating["kind"], now: number): boolean {
+export function openCreateMayAppear(state: InstanceState, kind: Creating["kind"]): boolean {
   const { creating } = state;
-  if (creating?.kind !== kind) return false;
-  const isOver = now >= creating.sentAt + CREATE_MS_MAX + LIST_LAG_MS;
-  return !isOver || !isEmptyLongEnough(creating.empty);
+  return creating?.kind === kind && !isEmptyLongEnough(creating.empty);
 }
 
 /** Whether looks found nothing for so long, and none of them anything, that lists can't have been wrong all the while. */
@@ -85,9 +90,12 @@ export function mayRetryCreate({ creating }: InstanceState, now: number): boolea
   return creating === null || (creating.kind === "machine" && now >= creating.sentAt + RETRY_CREATE_MS);
 }
 
-/** A resource that we made a moment ago and that has not shown itself: its absence is not believed. */
-export function notVisibleYet(resource: { createdAt: number; seen: boolean } | null, now: number): boolean {
-  return resource !== null && !resource.seen && now < resource.createdAt + VISIBILITY_GRACE_MS;
+/** A resource that we made a moment before it was asked for, and that has not shown itself: its absence is not believed. */
+export function notVisibleYet(
+  resource: { createdAt: number; seen: boolean } | null,
+  askedAt: number,
+): boolean {
+  return resource !== null && !resource.seen && askedAt < resource.createdAt + VISIBILITY_GRACE_MS;
 }
 
 /** Whether the volume was looked for in vain for long enough to be replaced. */

@@ -1,7 +1,7 @@
 import { refused, step, unknown, wait } from "../decisions.ts";
 import type { ObservedApp } from "../observation.ts";
 import { appNameOf } from "../names.ts";
-import { openCreateMayAppear } from "../patience.ts";
+import { lookAgainAt, openCreateMayAppear } from "../patience.ts";
 import type { InstanceState, Status } from "../state.ts";
 import type { Decision } from "../step.ts";
 
@@ -78,8 +78,8 @@ function makeApp(
       return step({ kind: "adopt_app" }, "an app of ours has the name", status);
     case "absent":
       if (state.nameConflicts >= NAME_CONFLICTS_MAX) return rename(state, renames, status, now);
-      if (openCreateMayAppear(state, "app", now)) {
-        return wait("time", now + SECOND_MS, "the app may still appear", status, state.lastError);
+      if (openCreateMayAppear(state, "app")) {
+        return wait("time", lookAgainAt(state, now), "the app may still appear", status, state.lastError);
       }
       return create;
     case "stranger":

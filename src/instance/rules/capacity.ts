@@ -1,5 +1,5 @@
 import { step, wait } from "../decisions.ts";
-import { openCreateMayAppear } from "../patience.ts";
+import { lookAgainAt, openCreateMayAppear } from "../patience.ts";
 import type { Snapshot } from "../observation.ts";
 import { type InstanceState, LEFTOVERS_MAX, type Status } from "../state.ts";
 import type { Decision, Problem, VolumeSource } from "../step.ts";
@@ -41,8 +41,8 @@ export function candidateElsewhere(
   snapshot: Snapshot | null,
 ): Decision {
   const { volume } = state;
-  if (openCreateMayAppear(state, "machine", now)) {
-    return wait("time", now + SECOND_MS, "a machine may still appear", status, state.lastError);
+  if (openCreateMayAppear(state, "machine")) {
+    return wait("time", lookAgainAt(state, now), "a machine may still appear", status, state.lastError);
   }
   const region =
     nextRegion(state, now, volume?.region ?? null) ??

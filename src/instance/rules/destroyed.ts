@@ -4,6 +4,7 @@ import {
   awaitEffect,
   DESTROY_DEADLINE_MS,
   isEmptyLongEnough,
+  lookAgainAt,
   notVisibleYet,
   openCreateMayAppear,
 } from "../patience.ts";
@@ -28,7 +29,7 @@ export function decideDestroyed(state: InstanceState, seen: Observation, now: nu
   return tellStuck(state, decision, now);
 }
 
-function machineGone(state: InstanceState, { machine }: Observation, now: number): Decision | null {
+function machineGone(state: InstanceState, { machine, askedAt }: Observation, now: number): Decision | null {
   if (machine.kind === "unknown") return unknown(machine, status, now);
   const destroy = (id: string): Decision =>
     awaitEffect(state, "destroy_machine", status, now) ??
@@ -48,15 +49,15 @@ function machineGone(state: InstanceState, { machine }: Observation, now: number
     }
     return destroy(machine.id);
   }
-  if (openCreateMayAppear(state, "machine", now) || notVisibleYet(state.machine, now)) {
-    return wait("time", now + SECOND_MS, "a machine may still appear", status, state.lastError);
+  if (openCreateMayAppear(state, "machine") || notVisibleYet(state.machine, askedAt)) {
+    return wait("time", lookAgainAt(state, now), "a machine may still appear", status, state.lastError);
   }
   return null;
 }
 
 function volumesGone(
   state: InstanceState,
-  { machine, volume, candidate }: Observation,
+  { machine, volume, candidate, askedAt }: Observation,
   now: number,
 ): Decision | null {
   if (volume.kind === "unknown") return unknown(volume, status, now);
@@ -76,23 +77,23 @@ function volumesGone(
     }
     return step({ kind: "delete_volume", id: volume.id }, "the instance is to go", status, state.lastError);
   }
-  if (openCreateMayAppear(state, "volume", now) || notVisibleYet(state.volume, now)) {
-    return wait("time", now + SECOND_MS, "a volume may still appear", status, state.lastError);
+  if (openCreateMayAppear(state, "volume") || notVisibleYet(state.volume, askedAt)) {
+    return wait("time", lookAgainAt(state, now), "a volume may still appear", status, state.lastError);
   }
   if (state.candidate !== null) return step({ kind: "drop_candidate" }, "the instance is to go", status);
-  if (openCreateMayAppear(state, "candidate", now)) {
+  if (openCreateMayAppear(state, "candidate")) {
     if (candidate.kind === "unknown") return unknown(candidate, status, now);
     if (candidate.kind === "present") {
       const { id, region } = candidate;
       return step({ kind: "adopt_candidate", id, region }, "the copy that was asked for exists", status);
     }
-    return wait("time", now + SECOND_MS, "a copy may still appear", status, state.lastError);
+    return wait("time", lookAgainAt(state, now), "a copy may still appear", status, state.lastError);
   }
   return null;
 }
 
-function leftoversGone(state: InstanceState, { leftover }: Observation, now: number): Decision | null {
-  const next = leftoverNext(state, leftover, status, now);
+function leftoversGone(state: InstanceState, seen: Observation, now: number): Decision | null {
+  const next = leftoverNext(state, seen, status);
   if (next !== null) return next;
   const [first] = state.leftovers;
   if (first === undefined) return null;
@@ -132,8 +133,8 @@ function appGone(state: InstanceState, { app }: Observation, now: number): Decis
         step({ kind: "delete_app" }, "the instance is to go", status, state.lastError)
       );
     case "absent":
-      return openCreateMayAppear(state, "app", now)
-        ? wait("time", now + SECOND_MS, "the app may still appear", status, state.lastError)
+      return openCreateMayAppear(state, "app")
+        ? wait("time", lookAgainAt(state, now), "the app may still appear", status, state.lastError)
         : null;
     case "stranger":
       return null;

@@ -1,14 +1,13 @@
 import { step } from "../decisions.ts";
-import type { ObservedLeftover } from "../observation.ts";
+import type { Observation } from "../observation.ts";
 import type { InstanceState, Status } from "../state.ts";
 import type { Decision } from "../step.ts";
 
 /** What is not needed any more goes, one at a time and after everything else; null when none is due. */
 export function leftoverNext(
   state: InstanceState,
-  seen: ObservedLeftover,
+  { leftover: seen, askedAt }: Observation,
   status: Status,
-  now: number,
 ): Decision | null {
   if (seen.kind === "none") return null;
   const known = state.leftovers.find(({ id }) => id === seen.id);
@@ -16,7 +15,7 @@ export function leftoverNext(
   const left = { kind: known.kind, id: known.id };
   switch (seen.kind) {
     case "absent":
-      if (now < known.visibleFrom) {
+      if (askedAt < known.visibleFrom) {
         return step({ kind: "postpone_leftover", left }, "it may still appear", status, state.lastError);
       }
       return step({ kind: "forget_leftover", left }, "it is gone", status, state.lastError);

@@ -1,10 +1,9 @@
-import { awaitEffect, isOverdue, notVisibleYet, openCreateMayAppear } from "../patience.ts";
+import { awaitEffect, isOverdue, notVisibleYet, lookAgainAt, openCreateMayAppear } from "../patience.ts";
 import { down, HOST_AWAY, RECHECK_MS, refused, step, wait, wedged } from "../decisions.ts";
 import type { Observation, PresentMachine } from "../observation.ts";
 import { type InstanceState, LEFTOVERS_MAX, type Status } from "../state.ts";
 import type { Decision, Problem } from "../step.ts";
 
-const SECOND_MS = 1_000;
 /** The same refusal in a row, over some two minutes (fly-machines-api.md §4.5), after which the machine is wedged (F-10). */
 const REFUSALS_MAX = 8;
 
@@ -94,13 +93,14 @@ export function giveUp(
 /** The machine that the record knows, or that an open create may have made, is not there. */
 export function absentMachine(
   state: InstanceState,
+  { askedAt }: Observation,
   now: number,
   meanwhile: Status,
   after: Status,
   message: string,
 ): Decision {
-  if (notVisibleYet(state.machine, now) || openCreateMayAppear(state, "machine", now)) {
-    return wait("time", now + SECOND_MS, "the machine may still appear", meanwhile, state.lastError);
+  if (notVisibleYet(state.machine, askedAt) || openCreateMayAppear(state, "machine")) {
+    return wait("time", lookAgainAt(state, now), "the machine may still appear", meanwhile, state.lastError);
   }
   if (state.machine === null) {
     return step({ kind: "clear_create" }, "the create left no machine behind", meanwhile, state.lastError);

@@ -65,6 +65,7 @@ export function decideRunning(state: InstanceState, seen: Observation, now: numb
         ? createMachine(state, seen, now, rising)
         : absentMachine(
             state,
+            seen,
             now,
             rising,
             "stopped",
@@ -86,7 +87,7 @@ function decidePresent(
 ): Decision {
   if (!machine.ours) return refused(rising, now, notOurs(machine.id));
   if (state.volume === null) {
-    const first = volumeFirst(state, seen.volume, now, rising);
+    const first = volumeFirst(state, seen, now, rising);
     if (first !== null) return first;
   }
   const compared = verifyMachine(state, machine, rising, now);
@@ -125,7 +126,7 @@ function decideUp(state: InstanceState, machine: PresentMachine, seen: Observati
       return (
         candidateFirst(state, seen, now, "running") ??
         dropCandidate(state, "running") ??
-        leftoverNext(state, seen.leftover, "running", now) ??
+        leftoverNext(state, seen, "running") ??
         settledWithLeftovers(state, "running", "the gateway answers ready", true)
       );
     case "none":
@@ -221,7 +222,7 @@ function moveAway(
   if (volume.kind === "unknown") return unknown(volume, rising, now);
   if (volume.kind === "none") return unknown(VOLUME_NOT_ASKED, rising, now);
   if (volume.kind === "absent") {
-    const first = volumeFirst(state, volume, now, rising);
+    const first = volumeFirst(state, seen, now, rising);
     const isReplaced = first?.kind === "step" && first.step.kind === "create_volume";
     // A mount can't be changed to another volume, so the machine goes before its volume is replaced.
     return isReplaced ? destroyStale(state, machine, "its volume is gone", rising, now) : first;
@@ -311,7 +312,7 @@ function setMountRight(
 }
 
 function createMachine(state: InstanceState, seen: Observation, now: number, rising: Status): Decision {
-  const left = leftoverNext(state, seen.leftover, rising, now);
+  const left = leftoverNext(state, seen, rising);
   if (left !== null) return left;
   const place = placeFor(state, seen, now, rising);
   if (place.kind === "first") return place.decision;

@@ -24,11 +24,9 @@ export function decideStopped(state: InstanceState, seen: Observation, now: numb
     case "unreachable":
       return hostAway(state.status, now);
     case "none":
-      return (
-        volumeFirst(state, seen.volume, now, atRest) ?? rest(state, seen, now, atRest, "no machine is wanted")
-      );
+      return volumeFirst(state, seen, now, atRest) ?? rest(state, seen, now, atRest, "no machine is wanted");
     case "absent":
-      return absentMachine(state, now, state.status, "stopped", "Fly no longer knows the machine.");
+      return absentMachine(state, seen, now, state.status, "stopped", "Fly no longer knows the machine.");
     case "present":
       break;
     default:
@@ -36,7 +34,7 @@ export function decideStopped(state: InstanceState, seen: Observation, now: numb
   }
   if (!machine.ours) return refused(state.status, now, notOurs(machine.id));
   if (state.volume === null) {
-    const first = volumeFirst(state, seen.volume, now, state.status);
+    const first = volumeFirst(state, seen, now, state.status);
     if (first !== null) return first;
   }
   return verifyMachine(state, machine, state.status, now) ?? bringDown(state, machine, seen, now);
@@ -82,7 +80,7 @@ function rest(
   return (
     candidateFirst(state, seen, now, status) ??
     dropCandidate(state, status) ??
-    leftoverNext(state, seen.leftover, status, now) ??
+    leftoverNext(state, seen, status) ??
     settledWithLeftovers(state, status, reason, false)
   );
 }

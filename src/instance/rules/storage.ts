@@ -1,6 +1,6 @@
 import { HOST_AWAY, LOOK_AGAIN_MS, refused, step, unknown, wait } from "../decisions.ts";
 import type { Observation, ObservedVolume, PresentVolume } from "../observation.ts";
-import { isVolumeLost, notVisibleYet, openCreateMayAppear } from "../patience.ts";
+import { isVolumeLost, lookAgainAt, notVisibleYet, openCreateMayAppear } from "../patience.ts";
 import type { InstanceState, Status } from "../state.ts";
 import type { Decision, VolumeSource } from "../step.ts";
 import { nextRegion, noCapacity } from "./capacity.ts";
@@ -16,7 +16,7 @@ export const VOLUME_NOT_ASKED = { code: "fly_unreachable", why: "the volume was 
 /** A volume of our own, before anything needs it; null when there is nothing to do about it. */
 export function volumeFirst(
   state: InstanceState,
-  volume: ObservedVolume,
+  { volume, askedAt }: Observation,
   now: number,
   status: Status,
 ): Decision | null {
@@ -41,7 +41,7 @@ export function volumeFirst(
       status,
     );
   }
-  if (notVisibleYet(state.volume, now)) {
+  if (notVisibleYet(state.volume, askedAt)) {
     return wait("time", now + SECOND_MS, "the new volume is not visible yet", status);
   }
   if (state.volume !== null && !isVolumeLost(state, now)) {
@@ -50,8 +50,8 @@ export function volumeFirst(
       message: `Fly no longer knows the volume ${state.volume.id}.`,
     });
   }
-  if (openCreateMayAppear(state, "volume", now)) {
-    return wait("time", now + SECOND_MS, "a volume may still appear", status, state.lastError);
+  if (openCreateMayAppear(state, "volume")) {
+    return wait("time", lookAgainAt(state, now), "a volume may still appear", status, state.lastError);
   }
   return formerVolume(state, volume, status) ?? makeVolume(state, volume, now, status);
 }
@@ -109,7 +109,7 @@ export function placeFor(
   if (state.candidate !== null && seen.candidate.kind === "present") {
     return { kind: "place", volume: seen.candidate };
   }
-  const first = volumeFirst(state, seen.volume, now, status);
+  const first = volumeFirst(state, seen, now, status);
   if (first !== null) return { kind: "first", decision: first };
   if (seen.volume.kind === "present") return { kind: "place", volume: seen.volume };
   return { kind: "first", decision: unknown(VOLUME_NOT_ASKED, status, now) };
@@ -118,7 +118,7 @@ export function placeFor(
 /** A candidate that is under way is waited for and taken over; one that is gone is forgotten. */
 export function candidateFirst(
   state: InstanceState,
-  { candidate }: Observation,
+  { candidate, askedAt }: Observation,
   now: number,
   status: Status,
 ): Decision | null {
@@ -137,8 +137,8 @@ export function candidateFirst(
         status,
       );
     case "absent":
-      if (notVisibleYet(state.candidate, now) || openCreateMayAppear(state, "candidate", now)) {
-        return wait("time", now + SECOND_MS, "a copy may still appear", status, state.lastError);
+      if (notVisibleYet(state.candidate, askedAt) || openCreateMayAppear(state, "candidate")) {
+        return wait("time", lookAgainAt(state, now), "a copy may still appear", status, state.lastError);
       }
       return state.candidate === null
         ? step({ kind: "clear_create" }, "the copy was not made", status)

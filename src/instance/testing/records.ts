@@ -172,5 +172,5 @@ export function saw(
   gateway: ObservedGateway = none,
   others: Partial<Observation> = {},
 ): Observation {
-  return { ...NOTHING_ASKED, machine, volume, gateway, ...others };
+  return { askedAt: NOW, ...NOTHING_ASKED, machine, volume, gateway, ...others };
 }
