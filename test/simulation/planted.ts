@@ -56,7 +56,7 @@ export const BUGS: readonly Bug[] = [
       state: {
         ...state,
         creating: creating?.empty
-          ? { ...creating, sentAt: 0, empty: { looks: 9, since: 0, at: 0 } }
+          ? { ...creating, sentAt: 0, empty: { looks: 99, since: 0, at: 3_600_000 } }
           : creating,
       },
     })),

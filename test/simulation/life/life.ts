@@ -69,7 +69,7 @@ class Life {
   readonly #storage = new SimulatedStorage();
   readonly #network: Network;
   readonly #object: SimulatedObject;
-  readonly #counter = new Counter();
+  readonly #counter: Counter;
   readonly #points: Place[] = [];
   readonly #calls: Place[] = [];
   readonly #keepsPlaces: boolean;
@@ -83,6 +83,7 @@ class Life {
     this.#plan = plan;
     this.#strict = options.strict;
     this.#keepsPlaces = options.places;
+    this.#counter = new Counter(plan.byName);
     this.#trace = new Trace(options.trace, () => this.#clock.now());
     this.#cloud = new Cloud(this.#clock, worldOf(plan.setup), seed);
     settleNeighbours(this.#cloud, plan.setup);
@@ -106,6 +107,7 @@ class Life {
           return plan.faultOf(call);
         },
       },
+      plan.byName,
       this.#trace,
     );
     this.#object = new SimulatedObject({
@@ -212,7 +214,7 @@ class Life {
     const { record, alarm } = storage.durable;
     this.#object.arm();
     this.#traceRecord(before);
-    this.#watch.written(record, alarm, this.#object.isAlarmRunning || this.#object.isArmed, before);
+    this.#watch.written(record, alarm, this.#object.isArmed, before);
     if (this.#strict && record !== null && record !== before) this.#watch.readable(record);
     if (record === null && before !== null) {
       this.#object.unregister();

@@ -38,12 +38,13 @@ export class Network {
   readonly #trace: Trace;
   /** Calls made in this turn; they leave once all that was written before them is durable. */
   #outbox: (() => void)[] = [];
-  readonly #calls = new Counter();
+  readonly #calls: Counter;
 
-  constructor(cloud: Cloud, events: NetworkEvents, trace: Trace) {
+  constructor(cloud: Cloud, events: NetworkEvents, byName: boolean, trace: Trace) {
     this.#cloud = cloud;
     this.#events = events;
     this.#trace = trace;
+    this.#calls = new Counter(byName);
   }
 
   get calls(): number {

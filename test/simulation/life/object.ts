@@ -57,7 +57,7 @@ export class SimulatedObject {
   #registeredAt: number | null = null;
   #configurations = 0;
   #decided: Decision["kind"] | null = null;
-  isAlarmRunning = false;
+  #isAlarmRunning = false;
 
   constructor(parts: ObjectParts) {
     this.#parts = parts;
@@ -73,8 +73,9 @@ export class SimulatedObject {
     return this.isIdle && this.#decided === "settled";
   }
 
+  /** Whether the platform will hand it an alarm, or is doing so. */
   get isArmed(): boolean {
-    return this.#alarm !== null;
+    return this.#alarm !== null || this.#isAlarmRunning;
   }
 
   act(action: UserAction): void {
@@ -104,26 +105,20 @@ export class SimulatedObject {
     network.drop();
     storage.rollback();
     this.#keeper = this.#begin();
-    if (!this.isAlarmRunning) return;
-    this.isAlarmRunning = false;
-    if (storage.durable.alarm !== null) return;
+    this.#isAlarmRunning = false;
+    if (!storage.durable.isRinging || this.#alarm !== null) return;
     const again = cloud.between(STREAM.alarm, cloud.world.alarmAgain);
-    this.#alarm?.cancel();
     this.#alarm = { at: clock.now() + again, cancel: clock.at(again, () => this.#ring()) };
   }
 
   /** The alarm rings when the durable storage says so, or a little later. */
   arm(): void {
     const { storage, clock, cloud } = this.#parts;
-    const { alarm: at, record } = storage.durable;
-    if (at === null) {
-      if (record !== null) return;
-      this.#alarm?.cancel();
-      this.#alarm = null;
-      return;
-    }
-    if (this.#alarm?.at === at) return;
+    const { alarm: at, isRinging } = storage.durable;
+    if (isRinging || this.#alarm?.at === at) return;
     this.#alarm?.cancel();
+    this.#alarm = null;
+    if (at === null) return;
     const late = cloud.between(STREAM.alarm, cloud.world.alarmLate);
     this.#alarm = { at, cancel: clock.at(at - clock.now() + late, () => this.#ring()) };
   }
@@ -157,11 +152,11 @@ export class SimulatedObject {
     trace.add(() => "ALARM");
     this.#alarm = null;
     storage.takeAlarm();
-    this.isAlarmRunning = true;
+    this.#isAlarmRunning = true;
     const incarnation = this.#incarnation;
     this.#run(
       this.#keeper.alarm().then(() => {
-        if (incarnation === this.#incarnation) this.isAlarmRunning = false;
+        if (incarnation === this.#incarnation) this.#isAlarmRunning = false;
       }),
     );
   }

@@ -97,6 +97,8 @@ export type Place = { index: number; label: string; ordinal: number; atMs: numbe
 /** Everything that is decided about a life beforehand: its surroundings, and what happens to it and when. */
 export type Plan = {
   setup: Setup;
+  /** Whether it goes by labels and ordinals; else the index is enough, and the others are not counted. */
+  byName: boolean;
   timed: readonly Timed[];
   /** What goes wrong with the call. */
   faultOf(call: Place): CallFault | null;
@@ -135,6 +137,7 @@ export function planOf({ setup, elements }: Script): Plan {
   }
   return {
     setup,
+    byName: true,
     timed,
     faultOf: (call) => faults.get(keyOf(call)) ?? null,
     at: (point) => points.get(keyOf(point)) ?? NOTHING,
@@ -145,14 +148,19 @@ function keyOf({ label, ordinal }: { label: string; ordinal: number }): string {
   return `${label} ${ordinal}`;
 }
 
-/** Numbers places: all of them, and those of one label. */
+/** Numbers places: all of them, and where asked for those of one label. */
 export class Counter {
-  #index = 0;
+  readonly #byName: boolean;
   readonly #ordinals = new Map<string, number>();
+  #index = 0;
+
+  constructor(byName: boolean) {
+    this.#byName = byName;
+  }
 
   next(label: string, atMs: number): Place {
-    const ordinal = this.#ordinals.get(label) ?? 0;
-    this.#ordinals.set(label, ordinal + 1);
+    const ordinal = this.#byName ? (this.#ordinals.get(label) ?? 0) : 0;
+    if (this.#byName) this.#ordinals.set(label, ordinal + 1);
     const place = { index: this.#index, label, ordinal, atMs };
     this.#index += 1;
     return place;

@@ -107,14 +107,14 @@ export class Watch {
   written(
     record: InstanceState | null,
     alarm: number | null,
-    isAlarmRunning: boolean,
+    isArmed: boolean,
     before: InstanceState | null,
   ): void {
     if (record === null) {
       if (before !== null) this.#erased(before);
       return;
     }
-    if (alarm === null && !isAlarmRunning) this.violate("a record stands without an alarm");
+    if (!isArmed) this.violate("a record stands without an alarm");
     if (alarm !== null && alarm > this.#cloud.now + ALARM_AHEAD_MS_MAX)
       this.violate("the alarm is too far away");
     if (before?.intent === "destroyed" && record.intent !== "destroyed")

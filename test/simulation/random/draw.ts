@@ -59,6 +59,7 @@ export function drawPlan(seed: number): Plan {
   const { timed, endMs } = drawEvents(random);
   return {
     setup: { ...setup, calmMs: endMs + random.between(0, MINUTE_MS) },
+    byName: false,
     timed,
     faultOf: ({ index }) =>
       noise.at(STREAM.fault, index) < faultShare ? drawFault(noise.fork(STREAM.fault, ~index)) : null,

@@ -6,6 +6,7 @@ export function recording(plan: Plan): { plan: Plan; script: () => Script } {
   return {
     plan: {
       ...plan,
+      byName: true,
       faultOf: (call) => {
         const fault = plan.faultOf(call);
         const { label, ordinal } = call;
