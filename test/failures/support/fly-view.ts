@@ -64,6 +64,8 @@ export function flyView({ apiUrl, proxyUrl }: LocalFly, token: string): FlyView 
         read(`apps/${name}/ip_assignments`),
         read(`apps/${name}/secrets`),
       ]);
+      // Gone between two of the calls.
+      if (addresses === null || secrets === null) return null;
       const { network, organization, machine_count: machines, volume_count: volumes } = appSchema.parse(app);
       return {
         network,
