@@ -41,6 +41,8 @@ export const STREAM = {
   health: 24,
   remount: 25,
   snapshot: 26,
+  unheard: 27,
+  registry: 28,
 } as const;
 
 /** The longest that lists are wrongly empty, and the least between two such times (docs/plan/reconciler.md). */
@@ -54,7 +56,7 @@ const VOLUME_KEPT_MS = 24 * 3_600_000;
 /** The state of a Fly in memory, with its changes over time. What callers may ask of it is in the files beside this one. */
 export class Cloud {
   readonly clock: CloudClock;
-  readonly world: World;
+  world: World;
   readonly noise: Noise;
   readonly apps = new Map<string, App>();
   readonly hosts = new Map<string, Host[]>();

@@ -9,6 +9,44 @@ export function machineDies(cloud: Cloud, machine: Machine): void {
   cloud.become(machine, "stopped", "exit", "flyd", exitOf(1, false));
 }
 
+/** What is under way with the machine ends in `failed`. */
+export function machineFails(cloud: Cloud, machine: Machine): void {
+  if (machine.state === "destroying" || machine.state === "destroyed" || machine.host.status !== "ok") return;
+  if (machine.state === "started" && machine.volume !== null) cloud.write(machine.volume);
+  machine.change();
+  machine.held = null;
+  cloud.become(machine, "failed", "exit", "flyd", exitOf(1, false));
+}
+
+/** Fly moves the machine to another host: it keeps its id, and has another version and a volume of another id (§5.2, F-42). */
+export function machineMigrated(cloud: Cloud, machine: Machine): void {
+  const { volume: old } = machine;
+  const host = old === null || machine.state !== "started" ? null : cloud.pickHost(machine.region, old.host);
+  if (old === null || host === null || machine.host.status !== "ok") return;
+  const writing = cloud.contentOf(old);
+  const moved: Volume = {
+    ...old,
+    id: cloud.newVolumeId(),
+    host,
+    writing,
+    shown: [],
+    createdAt: cloud.now,
+    machine,
+  };
+  old.app.volumes.set(moved.id, moved);
+  cloud.becomeVolume(moved, "created");
+  old.machine = null;
+  cloud.deleteVolume(old);
+  machine.volume = moved;
+  machine.host = host;
+  machine.instanceId = cloud.newVersion();
+  machine.config = {
+    ...machine.config,
+    mounts: [{ volume: moved.id, path: machine.config.mounts?.[0]?.path ?? "" }],
+  };
+  cloud.become(machine, "started", "launch", "flyd", { migrated: true });
+}
+
 /** The machine is gone, and its volume is not. */
 export function machineLost(cloud: Cloud, machine: Machine): void {
   if (machine.state === "destroyed") return;

@@ -33,6 +33,9 @@ export type World = {
   nulShare: number;
   /** The share of name conflicts that don't tell the holder's id in a known way. */
   unreadableShare: number;
+  /** The share of questions to the controller that get no answer, and of those to the registry. */
+  unheardShare: number;
+  registryAwayShare: number;
 };
 
 const SECOND_MS = 1_000;
@@ -60,6 +63,8 @@ export const CALM: World = {
   unbind: [0, 0],
   nulShare: 0,
   unreadableShare: 0,
+  unheardShare: 0,
+  registryAwayShare: 0,
 };
 
 /** As slow and as far behind as the assumptions allow. */
@@ -85,4 +90,6 @@ export const ROUGH: World = {
   unbind: [1_000, 120_000],
   nulShare: 0.5,
   unreadableShare: 0.2,
+  unheardShare: 0.1,
+  registryAwayShare: 0.2,
 };

@@ -4,6 +4,7 @@ import {
   type CallFault,
   type Element,
   type Failure,
+  type PlaceRefusal,
   planOf,
   type Script,
   type UserAction,
@@ -25,6 +26,7 @@ const BEFORE: readonly Failure[] = [
   "401",
 ];
 const AFTER: readonly Failure[] = ["reset", "timeout", "408", "500", "unreadable"];
+const REFUSED: readonly PlaceRefusal[] = ["capacity", "quota", "limit", "host_disabled", "image", "conflict"];
 const LATE_MS = [5 * SECOND_MS, 20 * SECOND_MS, 39 * SECOND_MS];
 const ACTIONS: readonly UserAction[] = [
   "start",
@@ -100,12 +102,7 @@ function faultsOf(action: string): CallFault[] {
     faults.push({ kind: "late", how: "reset", effectMs }, { kind: "late", how: "timeout", effectMs });
   }
   if (PLACES.has(action)) {
-    faults.push(
-      { kind: "no_room", how: "capacity" },
-      { kind: "no_room", how: "quota" },
-      { kind: "no_room", how: "limit" },
-      { kind: "no_room", how: "host_disabled" },
-    );
+    for (const how of REFUSED) faults.push({ kind: "refused", how });
   }
   return faults;
 }

@@ -120,6 +120,14 @@ export const SCENARIOS: readonly Scenario[] = [
     [60, { kind: "machine_dies" }],
     [0, "doubt"],
   ]),
+  scenario("a machine that failed", RUNNING, [
+    [60, { kind: "machine_fails" }],
+    [0, "doubt"],
+  ]),
+  scenario("a machine that Fly moved to another host", RUNNING, [
+    [60, { kind: "machine_migrated" }],
+    [0, "doubt"],
+  ]),
   scenario("a machine that is gone", RUNNING, [
     [60, { kind: "machine_lost" }],
     [0, "doubt"],

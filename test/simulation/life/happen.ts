@@ -16,6 +16,12 @@ export function happen(cloud: Cloud, happening: Happening): void {
         happenings.machineDies(cloud, machine);
       }
       break;
+    case "machine_fails":
+      if (machine !== null) happenings.machineFails(cloud, machine);
+      break;
+    case "machine_migrated":
+      if (machine !== null) happenings.machineMigrated(cloud, machine);
+      break;
     case "machine_lost":
       if (machine !== null) happenings.machineLost(cloud, machine);
       break;

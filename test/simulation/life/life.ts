@@ -119,7 +119,6 @@ class Life {
       ownApp: plan.setup.ownApp,
       waits: (why) => this.#point(why),
       threw: (cause) => this.#watch.violate(`it threw: ${String(cause)}`),
-      healthFault: () => null,
       plant: options.plant,
     });
   }
@@ -130,6 +129,7 @@ class Life {
     this.#isCalm = true;
     this.#trace.add(() => "CALM");
     heal(this.#cloud, this.#plan.setup.hostsEnd);
+    this.#cloud.world = { ...this.#cloud.world, unheardShare: 0, registryAwayShare: 0 };
     // A user who comes back finds out that the record is lost, and has it made anew.
     if (this.#storage.durable.record === null) this.#object.act("restore");
     await this.#until(this.#clock.now() + CALM_DOWN_MS, () => false);

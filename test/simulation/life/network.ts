@@ -6,7 +6,7 @@ import type { Call } from "../cloud/client.ts";
 import { type Cloud, STREAM } from "../cloud/cloud.ts";
 import { askController } from "../cloud/machines.ts";
 import { EPOCH_MS } from "../clock.ts";
-import { type CallFault, Counter, type Failure, type Place } from "./plan.ts";
+import { type CallFault, Counter, type Failure, type Place, type PlaceRefusal } from "./plan.ts";
 import type { Trace } from "./trace.ts";
 
 /** What the network tells whoever watches over a life. */
@@ -29,6 +29,7 @@ type Flight<T> = {
 
 const OUT: CallFault = { kind: "before", how: "503" };
 const HEALTH_MS = 3_000;
+const SILENT: Health = { kind: "silent", why: "the controller could not be reached" };
 const RESET_MS = 30;
 
 /** Between one object and the cloud: calls take time, may fail on both ways, and outlive their caller. */
@@ -85,18 +86,15 @@ export class Network {
     this.#outbox = [];
   }
 
-  /** The controller's word through Fly's proxy; `unheard` where this question gets no answer. */
-  health(app: string, machineId: string, fault: CallFault | null): { health: Health; afterMs: number } {
+  /** The controller's word through Fly's proxy, and when it is there. */
+  health(app: string, machineId: string): { health: Health; afterMs: number } {
     const cloud = this.#cloud;
     const latency = cloud.between(STREAM.health, cloud.world.latency);
-    if (fault?.kind === "unheard") {
-      return { health: { kind: "silent", why: "the controller could not be reached" }, afterMs: HEALTH_MS };
-    }
-    const heard = askController(cloud, app, machineId);
-    if (heard === null) {
-      return { health: { kind: "silent", why: "the controller could not be reached" }, afterMs: latency };
-    }
-    return { health: { kind: "answered", state: heard.state, stage: "gateway" }, afterMs: 2 * latency };
+    const isUnheard = cloud.chance(STREAM.unheard, cloud.world.unheardShare);
+    const heard = isUnheard ? null : askController(cloud, app, machineId);
+    return heard === null
+      ? { health: SILENT, afterMs: isUnheard ? HEALTH_MS : latency }
+      : { health: { kind: "answered", state: heard.state, stage: "gateway" }, afterMs: 2 * latency };
   }
 
   #leave<T>(flight: Flight<T>): void {
@@ -119,7 +117,7 @@ export class Network {
         cloud.clock.at(fault.effectMs, () => this.#arrive(flight, () => undefined));
         this.#fail(flight, fault.how, there + back);
         break;
-      case "no_room": {
+      case "refused": {
         const refusal = placing(call) ? refusalOf(fault.how, call) : null;
         if (refusal === null) this.#deliverIn(flight, there, back);
         else cloud.clock.at(there + back, () => this.#answer(flight, resultOf(cloud, refusal)));
@@ -132,7 +130,6 @@ export class Network {
       case "slow":
         this.#deliverIn(flight, there, Math.min(back + fault.ms, call.timeoutMs - there - 1));
         break;
-      case "unheard":
       case undefined:
         this.#deliverIn(flight, there, back);
         break;
@@ -244,10 +241,7 @@ function placing({ action }: Call<unknown>): boolean {
   );
 }
 
-function refusalOf(
-  how: "capacity" | "quota" | "limit" | "host_disabled",
-  { action }: Call<unknown>,
-): Refusal {
+function refusalOf(how: PlaceRefusal, { action }: Call<unknown>): Refusal {
   switch (how) {
     case "capacity":
       if (action === "createVolume") return REFUSALS.noVolumeRoom();
@@ -263,6 +257,13 @@ function refusalOf(
         503,
         "unavailable: deploys to this host are temporarily disabled, please try again later or check the status page: https://status.flyio.net/",
       );
+    case "image":
+      return refuse(
+        400,
+        "invalid_argument: failed to get manifest registry.fly.io/app:tag: manifest unknown [http 404]",
+      );
+    case "conflict":
+      return REFUSALS.concurrentUpdate();
     default:
       return how satisfies never;
   }

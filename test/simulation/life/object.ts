@@ -12,7 +12,7 @@ import { createCloudClient } from "../cloud/client.ts";
 import { type Cloud, STREAM } from "../cloud/cloud.ts";
 import type { Cancel, VirtualClock } from "../clock.ts";
 import type { Network } from "./network.ts";
-import type { CallFault, UserAction } from "./plan.ts";
+import type { UserAction } from "./plan.ts";
 import { traced } from "./traced.ts";
 import type { SimulatedStorage } from "./storage.ts";
 import type { Trace } from "./trace.ts";
@@ -29,7 +29,6 @@ export type ObjectParts = {
   /** The object waits for something, so that others may come in between. */
   waits: (why: string) => void;
   threw: (cause: unknown) => void;
-  healthFault: () => CallFault | null;
 };
 
 export const USER_ID = "user";
@@ -166,7 +165,7 @@ export class SimulatedObject {
   }
 
   #begin(): Keeper {
-    const { clock, cloud, network, storage, trace, waits, healthFault, plant } = this.#parts;
+    const { clock, cloud, network, storage, trace, waits, plant } = this.#parts;
     this.#incarnation += 1;
     this.#waiting = 0;
     this.#decided = null;
@@ -203,7 +202,7 @@ export class SimulatedObject {
       random: () => cloud.draw(STREAM.alarm),
       fly: createCloudClient(cloud, (call) => held(network.send(call, isAlive))),
       health: (app, machineId) => {
-        const { health, afterMs } = network.health(app, machineId, healthFault());
+        const { health, afterMs } = network.health(app, machineId);
         return after("health", afterMs, () => health);
       },
       tokens: () => after("tokens", INSIDE_MS, () => TOKENS),
@@ -222,6 +221,8 @@ export class SimulatedObject {
   }
 
   #findRegistered(): Awaited<ReturnType<RegistryPort["findActiveInstance"]>> {
+    const { cloud } = this.#parts;
+    if (cloud.chance(STREAM.registry, cloud.world.registryAwayShare)) return { kind: "unavailable" };
     if (this.#registeredAt === null) return { kind: "absent" };
     const createdAt = new Date(this.#registeredAt);
     return { kind: "found", instance: { sandboxId: SANDBOX_ID, createdAt } };

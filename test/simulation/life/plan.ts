@@ -8,13 +8,13 @@ export type CallFault =
   | { kind: "late"; how: Failure; effectMs: number }
   /** Slow, but in time. */
   | { kind: "slow"; ms: number }
-  /** Fly has no room for what would be placed by this call. */
-  | { kind: "no_room"; how: "capacity" | "quota" | "limit" | "host_disabled" }
+  /** Fly refuses what would be placed by this call. */
+  | { kind: "refused"; how: PlaceRefusal }
   /** Lists are empty from here on for a while, or this one is as it was some time ago. */
   | { kind: "empty_lists"; ms: number }
-  | { kind: "stale_list"; ms: number }
-  /** A controller that can't be reached in this moment. */
-  | { kind: "unheard" };
+  | { kind: "stale_list"; ms: number };
+
+export type PlaceRefusal = "capacity" | "quota" | "limit" | "host_disabled" | "image" | "conflict";
 
 /** What the caller sees of a call that failed on its way. */
 export type Failure =
@@ -45,6 +45,8 @@ export type UserAction =
 export type Happening =
   | { kind: "machine_dies" }
   | { kind: "machine_crashes_on" }
+  | { kind: "machine_fails" }
+  | { kind: "machine_migrated" }
   | { kind: "machine_lost" }
   | { kind: "volume_lost" }
   | { kind: "host_away" }

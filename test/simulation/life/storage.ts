@@ -65,10 +65,11 @@ export class SimulatedStorage implements KeeperStorage {
 
   /** In the two steps of the real one (src/instance/store.ts), between which the object may end. */
   async erase(): Promise<void> {
-    this.#current = { ...this.#current, alarm: null, isRinging: false };
-    await this.#written();
     this.writes += 1;
-    this.#current = nothing();
+    const { alarm, isRinging } = this.#current;
+    this.#current = { ...nothing(), alarm, isRinging };
+    await this.#written();
+    this.#current = { ...this.#current, alarm: null, isRinging: false };
     await this.#written();
   }
 

@@ -17,7 +17,7 @@ export function describeUnrest(cloud: Cloud, { record, events }: Contents): stri
     return left.length === 0 ? null : `nobody knows of ${left.join(", ")}`;
   }
   return (
-    describeUntracked(record, events, [...machines, ...volumes]) ??
+    describeUntracked(record, events, machines, volumes) ??
     describeRecord(record, cloud.now) ??
     describeBound(cloud, volumes) ??
     describeIntent(cloud, record, machines.find(({ id }) => id === record.machine?.id) ?? null, volumes)
@@ -32,7 +32,8 @@ function ours<T extends { ours: boolean }>(cloud: Cloud, of: (app: App) => Itera
 function describeUntracked(
   record: InstanceState,
   events: readonly InstanceEvent[],
-  existing: { id: string }[],
+  machines: Machine[],
+  volumes: Volume[],
 ): string | null {
   const known = new Set([
     record.machine?.id,
@@ -40,7 +41,9 @@ function describeUntracked(
     record.candidate?.id,
     ...record.leftovers.map(({ id }) => id),
   ]);
-  const unknown = existing.filter(({ id }) => !known.has(id) && !isReported(events, id));
+  // A volume that Fly moved with its machine is found with it.
+  const found = volumes.filter(({ machine }) => machine === null || machine.id !== record.machine?.id);
+  const unknown = [...machines, ...found].filter(({ id }) => !known.has(id) && !isReported(events, id));
   return unknown.length === 0 ? null : `the record does not know ${unknown.map(({ id }) => id).join(", ")}`;
 }
 
@@ -100,17 +103,19 @@ function describeBound(cloud: Cloud, volumes: Volume[]): string | null {
   return bound === undefined ? null : `the volume ${bound.id} is still bound`;
 }
 
-function hasVolume({ volume, intent }: InstanceState, volumes: Volume[]): boolean {
-  return volume === null ? intent !== "running" : volumes.some(({ id }) => id === volume.id);
+function hasVolume({ volume, machine, intent }: InstanceState, volumes: Volume[]): boolean {
+  if (volume === null) return intent !== "running";
+  return volumes.some(({ id, machine: on }) => id === volume.id || (on !== null && on.id === machine?.id));
 }
 
 /** What was written and is not there any more; null where nothing is missing, or where the user was told. */
 export function describeLoss(cloud: Cloud, { record, events }: Contents): string | null {
   // Whoever lost all memory can't tell what else is missing.
   if (record === null || cloud.newest === null || cloud.memoryLost) return null;
-  const volume = ours<Volume>(cloud, (app) => app.volumes.values()).find(
-    ({ id }) => id === record.volume?.id,
-  );
+  const volumes = ours<Volume>(cloud, (app) => app.volumes.values()).filter((volume) => !isGone(volume));
+  const volume =
+    volumes.find(({ machine }) => machine !== null && machine.id === record.machine?.id) ??
+    volumes.find(({ id }) => id === record.volume?.id);
   const kept = volume?.writing?.depth ?? 0;
   if (kept === cloud.writings) return null;
   if (!cloud.dataHit)

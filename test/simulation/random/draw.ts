@@ -4,6 +4,7 @@ import type {
   Disturbance,
   Failure,
   Happening,
+  PlaceRefusal,
   Plan,
   Setup,
   Timed,
@@ -35,6 +36,8 @@ export const ENABLED: ReadonlySet<Happening["kind"]> = new Set<Happening["kind"]
   "outage",
   "storage_lost",
   "machine_lost",
+  "machine_fails",
+  "machine_migrated",
   "leased",
 ]);
 
@@ -151,6 +154,17 @@ function drawFault(random: Random): CallFault {
       effectMs,
     };
   }
+  if (draw < 0.84) {
+    const how = random.pick<PlaceRefusal>([
+      "capacity",
+      "quota",
+      "limit",
+      "host_disabled",
+      "image",
+      "conflict",
+    ]);
+    return { kind: "refused", how };
+  }
   if (draw < 0.9) return { kind: "slow", ms: random.between(SECOND_MS, 12 * SECOND_MS) };
   if (draw < 0.95) return { kind: "empty_lists", ms: random.between(0, 30 * SECOND_MS) };
   return { kind: "stale_list", ms: random.between(0, 30 * SECOND_MS) };
@@ -169,6 +183,8 @@ function drawHappening(random: Random, atMs: number): Timed[] {
     [at({ kind: "machine_dies" })],
     [at({ kind: "machine_crashes_on" }), at({ kind: "controller", how: "normal" }, lasting)],
     [at({ kind: "machine_lost" })],
+    [at({ kind: "machine_fails" })],
+    [at({ kind: "machine_migrated" })],
     [at({ kind: "volume_lost" })],
     [at({ kind: "snapshot" }), at({ kind: "volume_lost" }, lasting)],
     [at({ kind: "snapshot" }), at({ kind: "host_away" }, lasting)],
