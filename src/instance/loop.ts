@@ -3,7 +3,7 @@ import { decide } from "./decide.ts";
 import type { InstanceEvent } from "./events.ts";
 import type { Observation } from "./observation.ts";
 import { observe, type ObservePorts } from "./observe.ts";
-import { applyDecision, applyOutcome, beginStep, noteSeen, type Outcome } from "./outcome.ts";
+import { applyDecision, applyOutcome, beginStep, noteSeen, type Outcome, takenUp } from "./outcome.ts";
 import { type PerformPorts, prepare } from "./perform.ts";
 import { type InstanceState, instanceStateSchema, type ProblemCode } from "./state.ts";
 import type { Decision } from "./step.ts";
@@ -120,12 +120,13 @@ async function runEffort(ports: LoopPorts, effort: Effort): Promise<Verdict> {
     const before = storage.load();
     if (before === null) return GONE;
     const signal = effort.nudged();
-    const seen = await observe(before, ports, clock.now());
+    const askedAt = clock.now();
+    const seen = await observe(takenUp(before, askedAt), ports, askedAt);
     const current = storage.load();
     if (current === null) return GONE;
     // What was seen for an older wish may not hold what the newer one needs to know.
     if (current.epoch !== before.epoch) continue;
-    const state = noteSeen(current, seen, clock.now());
+    const state = noteSeen(takenUp(current, askedAt), seen, clock.now());
     const decision = rules.decide(state, seen, clock.now());
     const told = tell(ports, current, state, decision);
     switch (decision.kind) {
@@ -318,6 +319,7 @@ function describeOutcome(outcome: Outcome): string {
       return `${outcome.kind} ${outcome.id}`;
     case "name_taken":
       return `the name is taken by machine ${outcome.machineId}`;
+    case "app_missing":
     case "no_capacity":
     case "failed":
     case "outcome_unknown":

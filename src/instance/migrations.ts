@@ -91,6 +91,7 @@ function fromFirst(record: Record<string, unknown>): Record<string, unknown> {
             sentAt: creating.believeAbsentAt - BELIEVED_AFTER_MS,
             earlierAt: null,
             empty: null,
+            on: null,
             source: "empty",
           },
     watched: watched === null ? null : { ...watched, restlessSince: null },

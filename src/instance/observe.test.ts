@@ -1,62 +1,236 @@
-import { expect, it } from "vitest";
-import { createFlyClient } from "../fly/client.ts";
-import type { FlyMachine } from "../fly/schemas.ts";
+import { describe, expect, it } from "vitest";
+import type { Health } from "../gateway/health.ts";
+import type { Observation } from "./observation.ts";
 import { observe } from "./observe.ts";
-import { knownMachine, NOW, record } from "./testing/records.ts";
+import type { InstanceState } from "./state.ts";
+import { type AppAtFly, appAtFly, valueOf } from "./testing/app-at-fly.ts";
+import { knownMachine, knownVolume, leftover, openCreate, recovery, snapshot } from "./testing/records.ts";
 
-const metadata = { kiloclaw_user_id: "user-1", kiloclaw_sandbox_id: "dXNlci0x", kiloclaw_generation: "3" };
-const unreachableFly = createFlyClient({
-  baseUrl: "http://127.0.0.1:1",
-  token: "none",
-  rateLimits: false,
-  onCall: () => undefined,
-});
+const health = async (): Promise<Health> => ({ kind: "answered", state: "ready", stage: "gateway" });
 
-/** What is seen of a machine that Fly answers like this; nothing else can be asked. */
-async function seenOf(answer: Partial<FlyMachine>) {
-  const value = { id: "m1", state: "started", config: { metadata }, ...answer };
-  const fly = { ...unreachableFly, getMachine: async () => ({ ok: true as const, value }) };
-  const health = async () => ({ kind: "silent" as const, why: "nobody asks" });
-  const { machine } = await observe(record({ machine: knownMachine }), { fly, health }, NOW);
-  return machine;
+/** What a pass sees, and by which calls. */
+async function see(at: AppAtFly, fields: Partial<InstanceState>, now = Date.now()) {
+  const before = (await at.calls()).length;
+  const seen = await observe(at.record(fields), { fly: at.fly, health }, now);
+  const calls = (await at.calls()).slice(before);
+  return { seen, paths: calls.map(({ path }) => path.replace(/\?.*/, "")) };
 }
 
-it("knows this tenant's machine by its metadata", async () => {
-  expect(await seenOf({})).toMatchObject({ kind: "present", phase: "up", ours: true, generation: 3 });
-  for (const changed of [{ kiloclaw_user_id: "user-2" }, { kiloclaw_sandbox_id: "other" }]) {
-    expect(await seenOf({ config: { metadata: { ...metadata, ...changed } } })).toMatchObject({
-      ours: false,
+/** A machine on a volume, as the record of an instance that runs knows them. */
+async function running(name: string) {
+  const at = await appAtFly(name);
+  const volumeId = await at.volume();
+  const machineId = await at.machine({ volume: volumeId });
+  const known: Partial<InstanceState> = {
+    intent: "running",
+    status: "running",
+    machine: { ...knownMachine, id: machineId },
+    volume: { ...knownVolume, id: volumeId },
+  };
+  return { at, machineId, volumeId, known };
+}
+
+const kindsOf = ({ app, machine, volume, candidate, gateway, leftover: left, inventory }: Observation) => ({
+  app: app.kind,
+  machine: machine.kind,
+  volume: volume.kind,
+  candidate: candidate.kind,
+  gateway: gateway.kind,
+  leftover: left.kind,
+  inventory: inventory.kind,
+});
+const nothing = {
+  app: "none",
+  machine: "none",
+  volume: "none",
+  candidate: "none",
+  gateway: "none",
+  leftover: "none",
+  inventory: "none",
+};
+
+describe("asks for just what the next decision can depend on", () => {
+  it("of an instance that runs: its machine, and its gateway", async () => {
+    const { at, machineId, known } = await running("ask-running");
+    const { seen, paths } = await see(at, known);
+    expect(kindsOf(seen)).toEqual({ ...nothing, machine: "present", gateway: "ready" });
+    expect(paths).toEqual([`/machines/${machineId}`]);
+  });
+
+  it("of one that is stopped: its machine, or its volume where there is none", async () => {
+    const { at, machineId, volumeId, known } = await running("ask-stopped");
+    expect((await see(at, { ...known, intent: "stopped" })).paths).toEqual([`/machines/${machineId}`]);
+    valueOf(await at.fly.destroyMachine(at.app, machineId));
+    const { paths } = await see(at, { ...known, intent: "stopped", machine: null });
+    expect(paths).toEqual([`/volumes/${volumeId}`]);
+  });
+
+  it("of one whose last try failed a moment ago: nothing", async () => {
+    const { at, known } = await running("ask-pause");
+    const { seen, paths } = await see(at, { ...known, retryAt: Date.now() + 60_000 });
+    expect([kindsOf(seen), paths]).toEqual([nothing, []]);
+  });
+
+  it("of one whose ids were lost: everything that there is", async () => {
+    const { at, machineId, volumeId } = await running("ask-lost");
+    const { seen } = await see(at, { recovery: recovery() });
+    expect(kindsOf(seen)).toEqual({ ...nothing, inventory: "seen" });
+    expect(seen.inventory).toMatchObject({ machines: [{ id: machineId }], volumes: [{ id: volumeId }] });
+  });
+
+  it("of one that is to go: what else there is only when machine, volume and leftovers are gone", async () => {
+    const { at, machineId, volumeId, known } = await running("ask-doomed");
+    const doomed = { ...known, intent: "destroyed" } as const;
+    expect(kindsOf((await see(at, doomed)).seen)).toEqual({ ...nothing, machine: "present" });
+    valueOf(await at.fly.destroyMachine(at.app, machineId));
+    await at.fly.waitForMachine(at.app, machineId, "destroyed", "", 10, new AbortController().signal);
+    expect(kindsOf((await see(at, doomed)).seen)).toEqual({
+      ...nothing,
+      machine: "absent",
+      volume: "present",
     });
-  }
-  expect(await seenOf({ config: {} })).toMatchObject({ ours: false, generation: null });
+    valueOf(await at.fly.deleteVolume(at.app, volumeId));
+    expect(kindsOf((await see(at, doomed)).seen)).toMatchObject({ volume: "absent", inventory: "seen" });
+    const withLeftover = { ...doomed, leftovers: [leftover({ retryAt: 0 })] };
+    expect(kindsOf((await see(at, withLeftover)).seen)).toMatchObject({
+      leftover: "absent",
+      inventory: "none",
+    });
+  });
+
+  it("of one that is ready: the leftover that is due", async () => {
+    const { at, known } = await running("ask-leftover");
+    const spare = await at.volume("kc_spare");
+    const due = leftover({ id: spare, whenReady: true, notBefore: 0, retryAt: 0 });
+    const { seen } = await see(at, { ...known, leftovers: [due] });
+    expect(seen.leftover).toEqual({ kind: "present", id: spare });
+    const later = { ...due, retryAt: Date.now() + 60_000 };
+    expect((await see(at, { ...known, leftovers: [later] })).seen.leftover).toEqual({ kind: "none" });
+  });
 });
 
-it.each([
-  ["whose configuration Fly does not tell", { config: null }],
-  ["in a state that has no meaning here", { state: "hibernating" }],
-])("takes a machine %s for unknown, and not for ours or gone", async (_what, answer) => {
-  expect(await seenOf(answer)).toMatchObject({ kind: "unknown" });
+describe("a create whose answer was lost", () => {
+  it("of a machine is looked for by its name, among what carries the metadata", async () => {
+    const { at, machineId, known } = await running("open-machine");
+    const creating = openCreate("machine", { name: "sandbox-open-machine" });
+    const { seen } = await see(at, { ...known, machine: null, creating });
+    expect(seen.machine).toMatchObject({ kind: "present", id: machineId, ours: true });
+    const other = await see(at, { ...known, machine: null, creating: { ...creating, name: "r_later" } });
+    expect(other.seen.machine).toEqual({ kind: "absent" });
+  });
+
+  it("of a machine is known to be there when only the look at it failed", async () => {
+    const { at, known } = await running("open-unseen");
+    const creating = openCreate("machine", { name: "sandbox-open-unseen" });
+    const effect = { kind: "error", status: 503, body: { error: "unavailable" } };
+    await at.fault({ action: "machine_get", effect });
+    const { seen } = await see(at, { ...known, machine: null, creating });
+    expect(seen.machine).toMatchObject({ kind: "unknown", isThere: true });
+  });
+
+  it("of a copy is looked for among what is not known and not older than the create", async () => {
+    const { at, known } = await running("open-copy");
+    const copy = await at.volume();
+    const creating = (sentAt: number) => openCreate("candidate", { name: "kc_volume", sentAt });
+    const asked = { ...known, machine: null, status: "starting" } as const;
+    const fresh = await see(at, { ...asked, creating: creating(Date.now()) });
+    expect(fresh.seen.candidate).toMatchObject({ kind: "present", id: copy });
+    const later = await see(at, { ...asked, creating: creating(Date.now() + 3_600_000) });
+    expect(later.seen.candidate).toMatchObject({ kind: "absent" });
+  });
 });
 
-it("believes nothing that Fly keeps of a machine whose host is gone, but its end", async () => {
-  const answer = { host_status: "unreachable", config: null };
-  expect(await seenOf(answer)).toEqual({ kind: "unreachable", id: "m1" });
-  expect(await seenOf({ ...answer, state: "destroyed" })).toEqual({ kind: "absent" });
+describe("the volume", () => {
+  const unknownTo = { machine: null, volume: null, status: "starting" } as const;
+
+  it("is found by its name: the one that a machine has, else the newest", async () => {
+    const { at, volumeId, known } = await running("volume-named");
+    await at.volume();
+    const { seen } = await see(at, { ...known, ...unknownTo });
+    expect(seen.volume).toMatchObject({ kind: "present", id: volumeId });
+  });
+
+  it("is gone only where none of its name is there, and brings the newest snapshot of the one that is gone", async () => {
+    const { at, machineId, volumeId, known } = await running("volume-gone");
+    await at.happen({ kind: "snapshot", volume: volumeId });
+    await at.happen({ kind: "machine_lost", machine: machineId });
+    await at.happen({ kind: "volume_lost", volume: volumeId });
+    const lost = await see(at, { ...known, machine: null });
+    expect(lost.seen.volume).toEqual({
+      kind: "absent",
+      snapshot: { id: expect.any(String), createdAt: expect.any(String), at: expect.any(Number) },
+    });
+    const another = await at.volume();
+    expect((await see(at, { ...known, machine: null })).seen.volume).toMatchObject({ id: another });
+  });
+
+  it("tells who holds it, where a machine is to be made on it", async () => {
+    const { at, machineId, known } = await running("volume-held");
+    const holderOf = async (fields: Partial<InstanceState>) => {
+      const { seen } = await see(at, { ...known, machine: null, ...fields });
+      return seen.volume.kind === "present" ? seen.volume.holder : undefined;
+    };
+    expect(await holderOf({})).toEqual({ id: machineId, is: "ours" });
+    expect(await holderOf({ userId: "another" })).toEqual({ id: machineId, is: "stranger" });
+    const givenUp = [leftover({ kind: "machine", id: machineId, retryAt: Number.MAX_SAFE_INTEGER })];
+    expect(await holderOf({ leftovers: givenUp })).toEqual({ id: machineId, is: "given_up" });
+    const effect = { kind: "error", status: 500, body: { error: "oops" } };
+    await at.fault({ action: "machine_get", effect });
+    expect(await holderOf({})).toEqual({ id: machineId, is: "unknown" });
+  });
+
+  it("on a host that is away is seen with what can be restored, and so is its machine", async () => {
+    const { at, machineId, volumeId, known } = await running("volume-away");
+    await at.happen({ kind: "snapshot", volume: volumeId });
+    await at.happen({ kind: "host_down", machine: machineId });
+    const { seen } = await see(at, known);
+    expect(seen.machine).toEqual({ kind: "unreachable", id: machineId });
+    expect(seen.volume).toMatchObject({
+      isReachable: false,
+      snapshot: {
+        ...snapshot,
+        id: expect.any(String),
+        createdAt: expect.any(String),
+        at: expect.any(Number),
+      },
+    });
+    await at.happen({ kind: "host_up", machine: machineId });
+  });
 });
 
-it("takes the configuration that a host in trouble left with Fly", async () => {
-  const answer = { config: null, incomplete_config: { metadata }, host_status: "unknown" };
-  expect(await seenOf(answer)).toMatchObject({ kind: "present", ours: true });
-});
+describe("an app of the tenant's own", () => {
+  const ownApp = { orgSlug: "personal", stage: "created", renames: 0, secretsVersion: null } as const;
 
-it("takes a destroyed machine for gone, with or without its configuration", async () => {
-  expect(await seenOf({ state: "destroyed", config: null })).toEqual({ kind: "absent" });
-});
+  it("is seen with the addresses that it has", async () => {
+    const at = await appAtFly("app-addresses");
+    const seeApp = async () => (await see(at, { intent: "running", ownApp })).seen.app;
+    expect(await seeApp()).toEqual({ kind: "ours", hasV4: false, hasV6: false });
+    valueOf(await at.fly.assignAddress(at.app, "shared_v4"));
+    valueOf(await at.fly.assignAddress(at.app, "v6"));
+    expect(await seeApp()).toEqual({ kind: "ours", hasV4: true, hasV6: true });
+  });
 
-it("tells why a machine went down, but not of a stop that was asked for", async () => {
-  const exit = (exit_event: Record<string, unknown>) =>
-    seenOf({ state: "stopped", events: [{ type: "exit", request: { exit_event } }] });
-  expect(await exit({ oom_killed: true, exit_code: 137 })).toMatchObject({ exit: "it ran out of memory" });
-  expect(await exit({ exit_code: 3 })).toMatchObject({ phase: "down", exit: "exit code 3" });
-  expect(await exit({ exit_code: 0, requested_stop: true })).toMatchObject({ exit: null });
+  it("is a stranger's when another organization has it, or its network is not its own", async () => {
+    const at = await appAtFly("app-foreign");
+    const other = await see(at, { intent: "running", ownApp: { ...ownApp, orgSlug: "another" } });
+    expect(other.seen.app).toEqual({ kind: "stranger" });
+    valueOf(
+      await at.fly.createApp({ name: "kc-wire-shared-network", org_slug: "personal", network: "default" }),
+    );
+    const shared = await see(at, { intent: "running", ownApp, appName: "kc-wire-shared-network" });
+    expect(shared.seen.app).toEqual({ kind: "stranger" });
+    await at.happen({ kind: "foreign_app", app: at.app });
+    expect((await see(at, { intent: "running", ownApp })).seen.app).toEqual({ kind: "stranger" });
+  });
+
+  it("is absent where none has the name, and is not asked for before it was ever made", async () => {
+    const at = await appAtFly("app-none");
+    const appName = "kc-wire-none-has-this";
+    const seeApp = async (fields: Partial<InstanceState>) =>
+      (await see(at, { intent: "running", appName, ...fields })).seen.app;
+    expect(await seeApp({ ownApp })).toEqual({ kind: "absent" });
+    const wanted = { ...ownApp, stage: "wanted" } as const;
+    expect(await seeApp({ ownApp: wanted })).toEqual({ kind: "none" });
+    expect(await seeApp({ ownApp: wanted, creating: openCreate("app") })).toEqual({ kind: "absent" });
+  });
 });

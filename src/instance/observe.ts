@@ -124,10 +124,8 @@ function volumeMatters(state: InstanceState, machine: ObservedMachine): boolean 
       return state.intent === "running";
     case "present": {
       if (state.intent === "destroyed") return !machine.ours;
-      if (state.volume === null) return true;
-      if (state.intent === "stopped") return false;
-      const isMounted = machine.mount?.volumeId === state.volume.id && machine.mount.isRightPath;
-      return machine.phase === "down" || machine.phase === "failed" || !isMounted;
+      if (machine.mount?.volumeId !== state.volume?.id || machine.mount?.isRightPath !== true) return true;
+      return state.intent === "running" && (machine.phase === "down" || machine.phase === "failed");
     }
     case "unknown":
       return false;

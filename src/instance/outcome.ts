@@ -42,6 +42,7 @@ export type Outcome =
   /** The name is taken by a machine that Fly names: ours from a lost answer, or a stranger's. */
   | { kind: "name_taken"; machineId: string }
   | { kind: "app_taken" }
+  | { kind: "app_missing"; message: string }
   | { kind: "secret_set"; version: number }
   /** What was found in place of the lost record, as far as the machine tells. */
   | { kind: "recovered"; settings: Settings | null; size: MachineSize | null; generation: number | null }
@@ -72,6 +73,7 @@ export function beginStep(state: InstanceState, step: Step, now: number): Instan
       sentAt: now,
       earlierAt: isRepeated ? (creating.earlierAt ?? creating.sentAt) : null,
       empty: null,
+      on: step.kind === "create_machine" ? step.volumeId : null,
       source: "source" in step ? step.source.kind : "empty",
     },
   };
@@ -144,8 +146,19 @@ export function applyOutcome(
       return withNameTaken(state, step, outcome.machineId, now);
     case "app_taken":
       return failed(
-        { ...state, nameConflicts: state.nameConflicts + 1 },
+        {
+          ...state,
+          nameConflicts: state.nameConflicts + 1,
+          // What was made before is only not visible yet.
+          creating: state.ownApp?.stage === "wanted" ? state.creating : null,
+        },
         { code: "app_name_taken", message: "The name of the tenant's app is taken.", retryAfterMs: null },
+        now,
+      );
+    case "app_missing":
+      return failed(
+        withOwnApp(withCreateRefused(state, step), { stage: "wanted", secretsVersion: null }),
+        { code: "fly_refused", message: outcome.message, retryAfterMs: null },
         now,
       );
     case "secret_set":
@@ -245,8 +258,7 @@ export function noteSeen(state: InstanceState, seen: Observation, now: number): 
   return {
     ...state,
     machine: machine !== null && isThere ? { ...machine, seen: true } : machine,
-    // A create of a machine whose outcome is not known may have made one, which may have written.
-    volume: volume === null ? null : noteVolume(volume, creating?.kind === "machine", seen, now),
+    volume: volume === null ? null : noteVolume(volume, seen, now),
     candidate:
       candidate !== null && seen.candidate.kind === "present" ? { ...candidate, seen: true } : candidate,
     creating: creating === null ? null : noteCreating(creating, seen),
@@ -258,12 +270,11 @@ export function noteSeen(state: InstanceState, seen: Observation, now: number): 
 
 function noteVolume(
   known: NonNullable<InstanceState["volume"]>,
-  mayBeMounted: boolean,
   { volume, machine }: Observation,
   now: number,
 ): NonNullable<InstanceState["volume"]> {
   const isMounted = machine.kind === "present" && machine.ours && machine.mount?.volumeId === known.id;
-  const hasData = known.hasData || mayBeMounted || isMounted;
+  const hasData = known.hasData || isMounted;
   switch (volume.kind) {
     case "none":
     case "unknown":
@@ -403,6 +414,15 @@ function withNameTaken(state: InstanceState, step: Step, id: string, now: number
   const next = withCreateRefused(state, step);
   const isGivenUp = state.leftovers.some((left) => left.id === id);
   return isGivenUp ? withNextName(succeeded(next)) : withNotedMachine({ ...next, retryAt: null }, id, now);
+}
+
+/**
+ * The record as a pass takes it up: a create of a machine whose outcome is not known may have made one, which may have written to
+ * the volume it was to be made on.
+ */
+export function takenUp(state: InstanceState, now: number): InstanceState {
+  const { creating } = state;
+  return creating === null || creating.on === null ? state : withMounted(state, creating.on, now);
 }
 
 /** A machine runs on this volume: from here on it has data, and the one that it took the place of is kept until that is ready. */

@@ -215,8 +215,9 @@ function outcomeOf(error: FlyError): Outcome {
       return { kind: "failed", code: "volume_missing", message, retryAfterMs: null };
     case "image_missing":
       return { kind: "failed", code: "image_missing", message, retryAfterMs: null };
-    case "not_found":
     case "app_missing":
+      return { kind: "app_missing", message };
+    case "not_found":
     case "app_name_taken":
     case "name_taken":
     case "invalid":

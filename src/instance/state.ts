@@ -200,6 +200,8 @@ export const instanceStateSchema = z.strictObject({
       earlierAt: z.number().nullable(),
       /** Looks by its name. */
       empty: emptySchema,
+      /** The volume that a machine was to be made on. */
+      on: z.string().nullable(),
       /** What a volume begins with. */
       source: z.enum(["empty", "fork", "snapshot"]),
     })

@@ -60,8 +60,9 @@ export function createStore(storage: DurableObjectStorage): InstanceStore {
       await storage.setAlarm(at);
     },
     async erase() {
-      await storage.deleteAlarm();
+      // In this order: an alarm of nothing does no harm, and a record without an alarm would never go.
       await storage.deleteAll();
+      await storage.deleteAlarm();
       current = { kind: "absent" };
     },
   };

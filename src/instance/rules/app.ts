@@ -5,7 +5,6 @@ import { lookAgainAt, openCreateMayAppear } from "../patience.ts";
 import type { InstanceState, Status } from "../state.ts";
 import type { Decision } from "../step.ts";
 
-const SECOND_MS = 1_000;
 /** Names that strangers had; a name is a hash, so the second is one already. */
 const RENAMES_MAX = 5;
 /** Looks at a name that is taken by nobody (an app that is being deleted) before the next name is tried. */
@@ -27,7 +26,7 @@ export function appFirst(
     case "wanted":
       return makeApp(state, ownApp, app, status, now);
     case "created":
-      return equipApp(app, status, now);
+      return equipApp(state, app, status, now);
     default:
       return ownApp.stage satisfies never;
   }
@@ -100,12 +99,18 @@ function rename(state: InstanceState, renames: number, status: Status, now: numb
   return step({ kind: "rename_app", renames: renames + 1, name }, "the app's name is taken", status);
 }
 
-function equipApp(app: Exclude<ObservedApp, { kind: "unknown" }>, status: Status, now: number): Decision {
+function equipApp(
+  state: InstanceState,
+  app: Exclude<ObservedApp, { kind: "unknown" }>,
+  status: Status,
+  now: number,
+): Decision {
   switch (app.kind) {
     case "none":
       return unknown(APP_NOT_ASKED, status, now);
     case "absent":
-      return wait("time", now + SECOND_MS, "the new app is not visible yet", status);
+      // Gone, or not visible yet; where it is there all the same, its name is taken.
+      return step({ kind: "create_app", name: state.appName }, "the app is gone", status, state.lastError);
     case "stranger":
       return refused(status, now, {
         code: "app_name_taken",

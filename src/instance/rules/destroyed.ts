@@ -44,6 +44,15 @@ function machineGone(state: InstanceState, { machine, askedAt }: Observation, no
     if (state.machine === null && state.pendingDestroyMachineId === null) {
       return step({ kind: "note_machine", id: machine.id }, "it is to go first", status);
     }
+    // Fly moves a machine with its data to another volume; what it mounts is this tenant's, and goes too.
+    const mounted = machine.mount?.volumeId;
+    if (mounted !== undefined && mounted !== state.volume?.id && !isLeftover(state, mounted)) {
+      return step(
+        { kind: "note_leftovers", found: [{ kind: "volume", id: mounted }] },
+        "the machine mounts it",
+        status,
+      );
+    }
     if (machine.phase === "destroying") {
       return wait("machine", now + RECHECK_SLOW_MS, `the machine is ${machine.flyState}`, status);
     }
@@ -53,6 +62,17 @@ function machineGone(state: InstanceState, { machine, askedAt }: Observation, no
     return wait("time", lookAgainAt(state, now), "a machine may still appear", status, state.lastError);
   }
   return null;
+}
+
+function isLeftover({ leftovers, candidate, pendingDestroyVolumeId }: InstanceState, id: string): boolean {
+  // With no room for more, the sweep at the end finds it.
+  const isFull = leftovers.length >= LEFTOVERS_MAX;
+  return (
+    isFull ||
+    candidate?.id === id ||
+    pendingDestroyVolumeId === id ||
+    leftovers.some((left) => left.id === id)
+  );
 }
 
 function volumesGone(

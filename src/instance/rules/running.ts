@@ -90,7 +90,8 @@ function decidePresent(
     const first = volumeFirst(state, seen, now, rising);
     if (first !== null) return first;
   }
-  const compared = verifyMachine(state, machine, rising, now);
+  const compared =
+    followMigration(state, machine, seen, rising) ?? verifyMachine(state, machine, rising, now);
   if (compared !== null) return compared;
   const remount = setMountRight(state, machine, seen, now, rising);
   if (remount !== null) return remount;
@@ -277,8 +278,6 @@ function setMountRight(
   if (mount !== null && mount.isRightPath && isOurVolume(state, mount.volumeId)) return null;
   const { volume } = seen;
   if (volume.kind === "unknown") return unknown(volume, rising, now);
-  const migration = followMigration(state, machine, seen, rising);
-  if (migration !== null) return migration;
   const problem: Problem = {
     code: "mount_wrong",
     message: "The machine did not have its volume where it belongs.",

@@ -8,6 +8,7 @@ import {
   absentMachine,
   between,
   destroyStale,
+  followMigration,
   hostAway,
   isRefusedForLong,
   verifyMachine,
@@ -37,7 +38,11 @@ export function decideStopped(state: InstanceState, seen: Observation, now: numb
     const first = volumeFirst(state, seen, now, state.status);
     if (first !== null) return first;
   }
-  return verifyMachine(state, machine, state.status, now) ?? bringDown(state, machine, seen, now);
+  return (
+    followMigration(state, machine, seen, state.status) ??
+    verifyMachine(state, machine, state.status, now) ??
+    bringDown(state, machine, seen, now)
+  );
 }
 
 function bringDown(state: InstanceState, machine: PresentMachine, seen: Observation, now: number): Decision {

@@ -79,7 +79,7 @@ type Creating = NonNullable<InstanceState["creating"]>;
 
 /** A create that was sent a moment ago, and of which no answer came. */
 export function openCreate(kind: Creating["kind"], fields: Partial<Creating> = {}): Creating {
-  return { kind, name: "n", sentAt: NOW, earlierAt: null, empty: null, source: "empty", ...fields };
+  return { kind, name: "n", sentAt: NOW, earlierAt: null, empty: null, on: null, source: "empty", ...fields };
 }
 
 /** A create so long ago, and looked for so often, that what it did not leave behind by now it never made. */

@@ -1,0 +1,106 @@
+import { describe, expect, it } from "vitest";
+import { createFlyClient } from "../fly/client.ts";
+import type { FlyMachine } from "../fly/schemas.ts";
+import { lookAtMachine, lookAtVolume } from "./look.ts";
+import { appAtFly, valueOf } from "./testing/app-at-fly.ts";
+import { knownMachine, record } from "./testing/records.ts";
+
+const metadata = { kiloclaw_user_id: "user-1", kiloclaw_sandbox_id: "dXNlci0x", kiloclaw_generation: "3" };
+const unreachableFly = createFlyClient({
+  baseUrl: "http://127.0.0.1:1",
+  token: "none",
+  rateLimits: false,
+  onCall: () => undefined,
+});
+
+/** What is seen of a machine that Fly answers like this; nothing else can be asked. */
+function seenOf(answer: Partial<FlyMachine>) {
+  const value = { id: "m1", state: "started", config: { metadata }, ...answer };
+  const fly = { ...unreachableFly, getMachine: async () => ({ ok: true as const, value }) };
+  return lookAtMachine(record({ machine: knownMachine }), fly, "m1");
+}
+
+it("knows this tenant's machine by its metadata", async () => {
+  expect(await seenOf({})).toMatchObject({ kind: "present", phase: "up", ours: true, generation: 3 });
+  for (const changed of [{ kiloclaw_user_id: "user-2" }, { kiloclaw_sandbox_id: "other" }]) {
+    expect(await seenOf({ config: { metadata: { ...metadata, ...changed } } })).toMatchObject({
+      ours: false,
+    });
+  }
+  expect(await seenOf({ config: {} })).toMatchObject({ ours: false, generation: null });
+});
+
+it.each([
+  ["whose configuration Fly does not tell", { config: null }],
+  ["in a state that has no meaning here", { state: "hibernating" }],
+])("takes a machine %s for unknown, and not for ours or gone", async (_what, answer) => {
+  expect(await seenOf(answer)).toMatchObject({ kind: "unknown" });
+});
+
+it("believes nothing that Fly keeps of a machine whose host is gone, but its end", async () => {
+  const answer = { host_status: "unreachable", config: null };
+  expect(await seenOf(answer)).toEqual({ kind: "unreachable", id: "m1" });
+  expect(await seenOf({ ...answer, state: "destroyed" })).toEqual({ kind: "absent" });
+});
+
+it("takes the configuration that a host in trouble left with Fly", async () => {
+  const answer = { config: null, incomplete_config: { metadata }, host_status: "unknown" };
+  expect(await seenOf(answer)).toMatchObject({ kind: "present", ours: true });
+});
+
+it("takes a destroyed machine for gone, with or without its configuration", async () => {
+  expect(await seenOf({ state: "destroyed", config: null })).toEqual({ kind: "absent" });
+});
+
+it("tells why a machine went down, but not of a stop that was asked for", async () => {
+  const exit = (exit_event: Record<string, unknown>) =>
+    seenOf({ state: "stopped", events: [{ type: "exit", request: { exit_event } }] });
+  expect(await exit({ oom_killed: true, exit_code: 137 })).toMatchObject({ exit: "it ran out of memory" });
+  expect(await exit({ exit_code: 3 })).toMatchObject({ phase: "down", exit: "exit code 3" });
+  expect(await exit({ exit_code: 0, requested_stop: true })).toMatchObject({ exit: null });
+});
+
+describe("a volume", () => {
+  it("has data from its first mount on, by the numbers of its blocks", async () => {
+    const { fly, record: of, machine, volume } = await appAtFly("look-data");
+    const id = await volume();
+    expect(await lookAtVolume(of(), fly, id)).toMatchObject({ hasData: false, holder: null, region: "ams" });
+    const machineId = await machine({ volume: id });
+    expect(await lookAtVolume(of(), fly, id)).toMatchObject({ hasData: true, holder: { id: machineId } });
+  });
+
+  it("is gone when Fly does not know it, or is about to delete it", async () => {
+    const { app, fly, record: of, volume } = await appAtFly("look-gone");
+    const id = await volume();
+    valueOf(await fly.deleteVolume(app, id));
+    expect(await lookAtVolume(of(), fly, id)).toEqual({ kind: "absent" });
+    expect(await lookAtVolume(of(), fly, "vol_of_nobody")).toEqual({ kind: "absent" });
+  });
+
+  it("names no holder where Fly names it by characters that are no id", async () => {
+    const { app, fly, record: of, machine, volume, fault } = await appAtFly("look-nul");
+    const id = await volume();
+    const machineId = await machine({ volume: id });
+    await fault({ action: "machine_delete", effect: { kind: "claimed", forMs: 60_000, holder: "nul" } });
+    valueOf(await fly.destroyMachine(app, machineId));
+    await fly.waitForMachine(app, machineId, "destroyed", "", 10, new AbortController().signal);
+    expect(valueOf(await fly.getVolume(app, id)).attached_machine_id).toMatch(/^\0+$/);
+    expect(await lookAtVolume(of(), fly, id)).toMatchObject({ kind: "present", holder: null });
+  });
+
+  it("on a host that is away brings its newest snapshot, and is unknown without an answer to that", async () => {
+    const { fly, record: of, machine, volume, fault, happen } = await appAtFly("look-away");
+    const id = await volume();
+    await machine({ volume: id });
+    await happen({ kind: "snapshot", volume: id, agoMs: 86_400_000 });
+    await happen({ kind: "snapshot", volume: id, agoMs: 3_600_000 });
+    await happen({ kind: "host_down", volume: id });
+    const seen = await lookAtVolume(of(), fly, id);
+    expect(seen).toMatchObject({ isReachable: false, snapshot: { id: expect.any(String) } });
+    const at = seen.kind === "present" ? (seen.snapshot?.at ?? 0) : 0;
+    expect(Math.abs(Date.now() - 3_600_000 - at)).toBeLessThan(60_000);
+    await fault({ action: "snapshot_list", effect: { kind: "error", status: 500, body: { error: "oops" } } });
+    expect(await lookAtVolume(of(), fly, id)).toMatchObject({ kind: "unknown" });
+    await happen({ kind: "host_up", volume: id });
+  });
+});
