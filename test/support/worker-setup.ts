@@ -37,6 +37,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
       proxyPort: 0,
       runtime: { kind: "process", image: { command: [process.execPath, STAND_IN_MACHINE], env: {} } },
       token: bindings.FLY_API_TOKEN,
+      testMode: true,
     });
     cleanups.push(() => fly.close());
     await createApp(fly.apiUrl, bindings.FLY_API_TOKEN);

@@ -90,7 +90,7 @@ export async function appAtFly(name: string): Promise<AppAtFly> {
       return valueOf(made).id;
     },
     async fault(...faults) {
-      const rules = faults.map(({ action, ...rule }) => ({ match: { action, app }, ...rule }));
+      const rules = faults.map(({ action, ...rule }) => Object.assign({ match: { action, app } }, rule));
       await test("faults", { rules });
     },
     happen: (happening) => test("cloud", happening),
