@@ -52,14 +52,13 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "believes an empty list at once",
-    plant: deciding(({ creating, ...state }) => ({
-      state: {
-        ...state,
-        creating: creating?.empty
-          ? { ...creating, sentAt: 0, empty: { looks: 99, since: 0, at: 3_600_000 } }
-          : creating,
-      },
-    })),
+    plant: deciding((state, seen) => {
+      const { creating } = state;
+      if (creating === null || seen[creating.kind].kind !== "absent") return {};
+      return {
+        state: { ...state, creating: { ...creating, empty: { looks: 99, since: 0, at: 3_600_000 } } },
+      };
+    }),
     caughtBy: /does not know|two machines|nobody knows|before the/,
   },
   {

@@ -80,7 +80,7 @@ export function drawPlan(seed: number): Plan {
 const NOTHING: readonly Disturbance[] = [];
 
 const EVENTS_MIN = 3;
-const EVENTS_MAX = 10;
+const EVENTS_MAX = 14;
 
 /** What users and Fly do at instants, from the first wish on. */
 function drawEvents(random: Random): { timed: Timed[]; endMs: number } {
