@@ -119,8 +119,8 @@ export type Element =
 const NOTHING: readonly Disturbance[] = [];
 
 export function planOf({ setup, elements }: Script): Plan {
-  const faults = new Map<string, CallFault>();
-  const points = new Map<string, Disturbance[]>();
+  const faults = new Places<CallFault>();
+  const points = new Places<readonly Disturbance[]>();
   const timed: Timed[] = [];
   for (const element of elements) {
     switch (element.on) {
@@ -128,10 +128,10 @@ export function planOf({ setup, elements }: Script): Plan {
         timed.push(element);
         break;
       case "call":
-        faults.set(keyOf(element), element.fault);
+        faults.set(element, element.fault);
         break;
       case "point":
-        points.set(keyOf(element), [...(points.get(keyOf(element)) ?? []), element.what]);
+        points.set(element, [...(points.get(element) ?? NOTHING), element.what]);
         break;
       default:
         element satisfies never;
@@ -141,13 +141,25 @@ export function planOf({ setup, elements }: Script): Plan {
     setup,
     byName: true,
     timed,
-    faultOf: (call) => faults.get(keyOf(call)) ?? null,
-    at: (point) => points.get(keyOf(point)) ?? NOTHING,
+    faultOf: (call) => faults.get(call) ?? null,
+    at: (point) => points.get(point) ?? NOTHING,
   };
 }
 
-function keyOf({ label, ordinal }: { label: string; ordinal: number }): string {
-  return `${label} ${ordinal}`;
+type Named = { label: string; ordinal: number };
+
+/** What is planned for which place; most places are asked for in vain. */
+class Places<T> {
+  readonly #labels = new Map<string, Map<number, T>>();
+
+  set({ label, ordinal }: Named, what: T): void {
+    const ordinals = this.#labels.get(label) ?? new Map<number, T>();
+    this.#labels.set(label, ordinals.set(ordinal, what));
+  }
+
+  get({ label, ordinal }: Named): T | undefined {
+    return this.#labels.get(label)?.get(ordinal);
+  }
 }
 
 /** Numbers places: all of them, and where asked for those of one label. */

@@ -66,10 +66,9 @@ export class SimulatedStorage implements KeeperStorage {
   /** In the two steps of the real one (src/instance/store.ts), between which the object may end. */
   async erase(): Promise<void> {
     this.writes += 1;
-    const { alarm, isRinging } = this.#current;
-    this.#current = { ...nothing(), alarm, isRinging };
+    this.#current = { ...nothing(), alarm: this.#current.alarm };
     await this.#written();
-    this.#current = { ...this.#current, alarm: null, isRinging: false };
+    this.#current = nothing();
     await this.#written();
   }
 

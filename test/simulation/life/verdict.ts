@@ -41,9 +41,7 @@ function describeUntracked(
     record.candidate?.id,
     ...record.leftovers.map(({ id }) => id),
   ]);
-  // A volume that Fly moved with its machine is found with it.
-  const found = volumes.filter(({ machine }) => machine === null || machine.id !== record.machine?.id);
-  const unknown = [...machines, ...found].filter(({ id }) => !known.has(id) && !isReported(events, id));
+  const unknown = [...machines, ...volumes].filter(({ id }) => !known.has(id) && !isReported(events, id));
   return unknown.length === 0 ? null : `the record does not know ${unknown.map(({ id }) => id).join(", ")}`;
 }
 
@@ -103,19 +101,16 @@ function describeBound(cloud: Cloud, volumes: Volume[]): string | null {
   return bound === undefined ? null : `the volume ${bound.id} is still bound`;
 }
 
-function hasVolume({ volume, machine, intent }: InstanceState, volumes: Volume[]): boolean {
-  if (volume === null) return intent !== "running";
-  return volumes.some(({ id, machine: on }) => id === volume.id || (on !== null && on.id === machine?.id));
+function hasVolume({ volume, intent }: InstanceState, volumes: Volume[]): boolean {
+  return volume === null ? intent !== "running" : volumes.some(({ id }) => id === volume.id);
 }
 
 /** What was written and is not there any more; null where nothing is missing, or where the user was told. */
 export function describeLoss(cloud: Cloud, { record, events }: Contents): string | null {
   // Whoever lost all memory can't tell what else is missing.
   if (record === null || cloud.newest === null || cloud.memoryLost) return null;
-  const volumes = ours<Volume>(cloud, (app) => app.volumes.values()).filter((volume) => !isGone(volume));
-  const volume =
-    volumes.find(({ machine }) => machine !== null && machine.id === record.machine?.id) ??
-    volumes.find(({ id }) => id === record.volume?.id);
+  const volumes = ours<Volume>(cloud, (app) => app.volumes.values());
+  const volume = volumes.find(({ id }) => id === record.volume?.id);
   const kept = volume?.writing?.depth ?? 0;
   if (kept === cloud.writings) return null;
   if (!cloud.dataHit)
