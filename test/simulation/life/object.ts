@@ -7,7 +7,7 @@ import {
 import type { EnvSeal } from "../../../src/instance/machine-request.ts";
 import { appNameOf } from "../../../src/instance/names.ts";
 import type { Decision } from "../../../src/instance/step.ts";
-import type { Identity } from "../../../src/instance/state.ts";
+import { type Identity, newOwnApp } from "../../../src/instance/state.ts";
 import { createCloudClient } from "../cloud/client.ts";
 import { type Cloud, STREAM } from "../cloud/cloud.ts";
 import type { Cancel, VirtualClock } from "../clock.ts";
@@ -231,8 +231,7 @@ export class SimulatedObject {
   #identity(): Identity {
     const named = { userId: USER_ID, sandboxId: SANDBOX_ID, volumeName: VOLUME_NAME };
     if (!this.#parts.ownApp) return { ...named, appName: SHARED_APP, ownApp: null };
-    const ownApp = { orgSlug: ORG, stage: "wanted", renames: 0, secretsVersion: null } as const;
-    return { ...named, appName: appNameOf(USER_ID, 0), ownApp };
+    return { ...named, appName: appNameOf(USER_ID, 0), ownApp: newOwnApp(ORG) };
   }
 }
 
