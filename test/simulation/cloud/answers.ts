@@ -12,7 +12,7 @@ export type Refusal = {
 
 /** An answer at once, or to be given later; what is returned then takes the asker away. */
 export type Handled<T> = Answer<T> | Later<T>;
-export type Later<T> = (reply: (answer: Answer<T>) => void) => () => void;
+type Later<T> = (reply: (answer: Answer<T>) => void) => () => void;
 
 export function ok<T>(body: T, status = 200): Answer<T> {
   return { ok: true, status, body };

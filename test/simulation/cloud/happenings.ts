@@ -91,7 +91,7 @@ export function hostBack(cloud: Cloud, host: Machine["host"]): void {
 }
 
 /** The host never comes back, and Fly has given up what was on it. */
-export function hostLost(cloud: Cloud, host: Machine["host"]): void {
+function hostLost(cloud: Cloud, host: Machine["host"]): void {
   host.status = "lost";
   for (const machine of cloud.allMachines()) if (machine.host === host) machineLost(cloud, machine);
   for (const volume of cloud.allVolumes()) if (volume.host === host) volumeLost(cloud, volume);

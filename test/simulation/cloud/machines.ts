@@ -300,7 +300,7 @@ export function askController(
 }
 
 /** The machine boots, and its program with it. */
-export function comeUp(cloud: Cloud, machine: Machine, source: "user" | "flyd"): void {
+function comeUp(cloud: Cloud, machine: Machine, source: "user" | "flyd"): void {
   cloud.become(machine, "starting", "start", source);
   cloud.later(machine, cloud.between(STREAM.start, cloud.world.start), () => {
     machine.readyAt = cloud.now + cloud.between(STREAM.ready, cloud.world.ready);

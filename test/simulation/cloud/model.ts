@@ -59,14 +59,14 @@ export type VolumeBody = {
 };
 
 /** How the program in a machine behaves towards whoever asks it. */
-export type Controller =
+type Controller =
   | { kind: "normal" }
   | { kind: "silent" }
   | { kind: "degraded" }
   | { kind: "slow" }
   | { kind: "crashing" };
 
-export type Shown<State> = { at: number; state: State }[];
+type Shown<State> = { at: number; state: State }[];
 
 export type MachineEvent = {
   id: string;

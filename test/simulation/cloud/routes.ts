@@ -5,7 +5,7 @@ import type { Cloud } from "./cloud.ts";
 import * as machines from "./machines.ts";
 import * as volumes from "./volumes.ts";
 
-export type Request = { app: string; id: string; query: URLSearchParams; body: unknown };
+type Request = { app: string; id: string; query: URLSearchParams; body: unknown };
 type Handle = (cloud: Cloud, request: Request) => Handled<unknown>;
 export type Found = { handle: Handle; app: string; id: string };
 

@@ -82,6 +82,7 @@ export async function cellsOf(
     if (label === "write") {
       cells.push(cell({ on: "point", label, ordinal, what: { kind: "crash", keep: false } }));
     }
+    cells.push(cell({ on: "point", label, ordinal, what: { kind: "alarm" } }));
     for (const action of ACTIONS) {
       cells.push(cell({ on: "point", label, ordinal, what: { kind: "action", action } }));
     }

@@ -3,7 +3,7 @@ import { planOf } from "../life/plan.ts";
 import { type Cell, cellsOf } from "./cells.ts";
 import { SCENARIOS } from "./scenarios.ts";
 
-export type CellFailure = { cell: Cell; violations: string[] };
+type CellFailure = { cell: Cell; violations: string[] };
 export type ExhaustiveResult = { cells: number; failures: CellFailure[] };
 
 const AT_A_TIME = 32;

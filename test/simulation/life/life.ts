@@ -274,6 +274,9 @@ class Life {
       case "action":
         this.#object.act(what.action);
         break;
+      case "alarm":
+        this.#object.ringAgain();
+        break;
       case "happening":
         this.#trace.add(() => `FLY ${JSON.stringify(what.happening)}`);
         happen(this.#cloud, what.happening);

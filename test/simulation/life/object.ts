@@ -34,7 +34,7 @@ export type ObjectParts = {
 export const USER_ID = "user";
 export const SHARED_APP = "app";
 export const ORG = "kilo";
-export const REGIONS = ["ams", "fra", "iad"];
+const REGIONS = ["ams", "fra", "iad"];
 export const SANDBOX_ID = "dXNlcg";
 export const VOLUME_NAME = "kc_2bb80d537b1da3e38bd30361aa8";
 
@@ -85,6 +85,12 @@ export class SimulatedObject {
   ringNow(): void {
     this.#alarm?.cancel();
     this.#ring();
+  }
+
+  /** The platform hands it the same alarm a second time. */
+  ringAgain(): void {
+    this.#parts.trace.add(() => "ALARM, once more");
+    this.#run(this.#keeper.alarm());
   }
 
   /** Since when the registry knows the instance. */

@@ -71,6 +71,8 @@ export type Happening =
 export type Disturbance =
   | { kind: "crash"; keep: boolean }
   | { kind: "action"; action: UserAction }
+  /** An alarm that rang before rings once more (docs: durable-objects/api/alarms, at least once). */
+  | { kind: "alarm" }
   | { kind: "happening"; happening: Happening };
 
 export type Timed = { atMs: number; what: Disturbance };

@@ -15,13 +15,14 @@ import { Noise, type Random } from "../random.ts";
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
 
-/** The share of calls that end with an error or a lost answer. */
-const FAULT_SHARE = 0.25;
+/** The share of calls with which something goes wrong: with four in five of them an error or a lost answer, so with a quarter of all. */
+const FAULT_SHARE = 0.31;
 const CRASH_SHARE = 0.006;
 const ACTION_SHARE = 0.006;
+const ALARM_SHARE = 0.002;
 
 /** What may happen in a random life, by name. What the core has no rule for yet is left out here and nowhere else. */
-export const ENABLED: ReadonlySet<Happening["kind"]> = new Set<Happening["kind"]>([
+const ENABLED: ReadonlySet<Happening["kind"]> = new Set<Happening["kind"]>([
   "machine_dies",
   "machine_crashes_on",
   "volume_lost",
@@ -69,6 +70,7 @@ export function drawPlan(seed: number): Plan {
     at: ({ index }) => {
       const draw = noise.at(STREAM.point, index);
       if (draw < crashShare) return [{ kind: "crash", keep: draw < crashShare / 2 }];
+      if (draw > 1 - ALARM_SHARE) return [{ kind: "alarm" }];
       if (draw < crashShare + ACTION_SHARE) {
         return [{ kind: "action", action: drawAction(noise.fork(STREAM.point, ~index)) }];
       }

@@ -3,7 +3,7 @@ import type { Script } from "../life/plan.ts";
 import { drawPlan } from "./draw.ts";
 import { recording } from "./record.ts";
 
-export type Failure = { seed: number; violations: string[] };
+type Failure = { seed: number; violations: string[] };
 export type LivesResult = { lives: number; calls: number; points: number; failures: Failure[] };
 
 /** So many lives share one turn of the event loop, which makes waiting for it cheap. */
