@@ -60,6 +60,7 @@ export const flyVolumeSchema = z.object({
   created_at: z.string().optional(),
   attached_machine_id: z.string().nullish(),
   host_status: z.string().optional(),
+  size_gb: z.number().int().positive().nullish().catch(null),
   /** Both are 0 until a machine mounted it for the first time. */
   blocks: z.number().nullish(),
   bytes_used: z.number().nullish(),

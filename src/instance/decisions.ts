@@ -44,7 +44,7 @@ export function down(mark: Extract<Step, { kind: "mark_down" }>, status: Status)
 export function wedged(flyState: string): Problem {
   return {
     code: "machine_wedged",
-    message: `Fly kept the machine in "${flyState}" for too long; it is made anew on its volume.`,
+    message: `Fly kept the machine in "${flyState}" for too long; it gives way to a new one on the same volume.`,
   };
 }
 
@@ -53,6 +53,11 @@ export function notOurs(id: string): Problem {
     code: "machine_not_ours",
     message: `Machine ${id} has our name but not this tenant's metadata; it is left alone.`,
   };
+}
+
+/** A host that is away, with nothing to be done about it: it is waited for. */
+export function waitForHost(status: Status, now: number): Decision {
+  return refused(status, now, HOST_AWAY);
 }
 
 export const HOST_AWAY: Problem = {

@@ -1,7 +1,7 @@
 import { ALARM_AFTER_OPERATION_MS, ALARM_WAIT_MS, DOUBT_WAIT_MS, OPERATION_WAIT_MS } from "./bounds.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { createReconciler, type LoopPorts, type StoragePort, type Verdict } from "./loop.ts";
-import { DEFAULT_MACHINE_SIZE } from "./machine-request.ts";
+import { DEFAULT_MACHINE_SIZE } from "./sizes.ts";
 import {
   type OperationResult,
   operationResultOf,
@@ -75,6 +75,10 @@ export type Keeper = {
 /** A registry row that is younger may have been written for the very provision that asks. */
 const FRESH_ROW_MS = 120_000;
 
+/** What a restored instance is to do, where a user says so, and where nobody does. */
+const WISHED = { adoptsIntent: false, mayEnd: false };
+const UNWISHED = { adoptsIntent: true, mayEnd: true };
+
 type Lost =
   | { kind: "lost"; state: InstanceState }
   | { kind: "not_provisioned" }
@@ -117,13 +121,20 @@ export function createKeeper(ports: KeeperPorts): Keeper {
   };
 
   const fresh = (identity: Identity, regions: string[]): InstanceState => {
-    const wishes = { regions, machineSize: DEFAULT_MACHINE_SIZE, settings: NO_SETTINGS };
+    const wishes = { regions, machineSize: DEFAULT_MACHINE_SIZE, sizeWished: false, settings: NO_SETTINGS };
     const fingerprint = fingerprintOf(ports.machineDefaults, wishes.machineSize, wishes.settings);
     return newState(identity, { ...wishes, fingerprint }, clock.now());
   };
 
   /** The record of an instance that the registry knows; its ids are to be found before anything else. */
-  const lost = async (userId: string, adoptsIntent: boolean, rowAgeMsMin = 0): Promise<Lost> => {
+  const lost = async (
+    userId: string,
+    {
+      adoptsIntent,
+      mayEnd,
+      rowAgeMsMin = 0,
+    }: { adoptsIntent: boolean; mayEnd: boolean; rowAgeMsMin?: number },
+  ): Promise<Lost> => {
     const answer = await ports.registry.findActiveInstance(userId);
     if (answer.kind === "unavailable") return { kind: "registry_unreachable" };
     if (answer.kind === "absent") return { kind: "not_provisioned" };
@@ -131,7 +142,8 @@ export function createKeeper(ports: KeeperPorts): Keeper {
     const { sandboxId, createdAt } = answer.instance;
     if (now - createdAt.getTime() < rowAgeMsMin) return { kind: "not_provisioned" };
     const state = fresh(await ports.identify(userId, sandboxId), ports.regions);
-    return { kind: "lost", state: { ...state, recovery: { since: now, empty: null, adoptsIntent } } };
+    const recovery = { since: now, empty: null, adoptsIntent, appSearched: false, mayEnd };
+    return { kind: "lost", state: { ...state, status: "recovering", recovery } };
   };
 
   const wish = async (
@@ -140,7 +152,7 @@ export function createKeeper(ports: KeeperPorts): Keeper {
     intent: Intent,
     adjust: (asked: InstanceState, fingerprint: string, before: InstanceState) => InstanceState,
   ): Promise<OperationResult> => {
-    const found: Lost | null = storage.load() === null ? await lost(userId, false) : null;
+    const found: Lost | null = storage.load() === null ? await lost(userId, WISHED) : null;
     // Another operation may have made the record meanwhile.
     const state = storage.load() ?? (found?.kind === "lost" ? found.state : null);
     if (state === null) return found?.kind === "registry_unreachable" ? found : { kind: "not_provisioned" };
@@ -153,7 +165,10 @@ export function createKeeper(ports: KeeperPorts): Keeper {
     const { userId, region } = request;
     const identity = await ports.identify(userId, null);
     // An instance that the registry has known for a while is not made anew beside what it has at Fly.
-    const found: Lost | null = storage.load() === null ? await lost(userId, true, FRESH_ROW_MS) : null;
+    const found: Lost | null =
+      storage.load() === null
+        ? await lost(userId, { adoptsIntent: true, mayEnd: false, rowAgeMsMin: FRESH_ROW_MS })
+        : null;
     if (found?.kind === "registry_unreachable" && storage.load() === null) return found;
     // From here to the write nothing is awaited, so that no other operation comes in between.
     const current = storage.load() ?? (found?.kind === "lost" ? found.state : null);
@@ -164,8 +179,12 @@ export function createKeeper(ports: KeeperPorts): Keeper {
     const base = current ?? fresh(identity, preferring(ports.regions, region));
     const next =
       current === null
-        ? { ...base, machineSize, settings, fingerprint }
-        : takeOver(current, machineSize, settings, fingerprint, clock.now());
+        ? { ...base, machineSize, sizeWished: request.machineSize !== undefined, settings, fingerprint }
+        : takeOver(
+            found?.kind === "lost" ? { ...current, regions: preferring(ports.regions, region) } : current,
+            { machineSize, sizeWished: request.machineSize !== undefined, settings, fingerprint },
+            clock.now(),
+          );
     await operate("provision", next);
     return { kind: "provisioned", sandboxId: next.sandboxId, status: storage.load()?.status ?? next.status };
   };
@@ -174,14 +193,19 @@ export function createKeeper(ports: KeeperPorts): Keeper {
     provision,
     start: (userId) =>
       wish(userId, "start", "running", (asked, fingerprint, before) =>
-        before.status === "running" || before.recovery !== null || before.fingerprint === fingerprint
+        before.status === "running" || isUnread(before) || before.fingerprint === fingerprint
           ? asked
           : withNewGeneration(asked, fingerprint),
       ),
     stop: (userId) => wish(userId, "stop", "stopped", (asked) => asked),
     restart: (userId) =>
       wish(userId, "restart", "running", (asked, fingerprint) =>
-        withStatus(withNewGeneration(asked, fingerprint), "starting", clock.now()),
+        withStatus(
+          // A machine whose settings nobody knows is not given others; it goes down and comes up as it is.
+          asked.settingsLost ? asked : withNewGeneration(asked, fingerprint),
+          "starting",
+          clock.now(),
+        ),
       ),
     async destroy(userId, { force } = { force: false }) {
       const state = storage.load();
@@ -198,7 +222,7 @@ export function createKeeper(ports: KeeperPorts): Keeper {
     async repair(userId) {
       const state = storage.load();
       if (state === null) {
-        const found = await lost(userId, true);
+        const found = await lost(userId, UNWISHED);
         if (storage.load() === null) return found.kind === "lost" ? operate("repair", found.state) : found;
       }
       const current = storage.load();
@@ -212,7 +236,7 @@ export function createKeeper(ports: KeeperPorts): Keeper {
       if (storage.load() !== null) await run(clock.now() + DOUBT_WAIT_MS);
     },
     async restore(userId) {
-      const found = await lost(userId, true);
+      const found = await lost(userId, UNWISHED);
       if (found.kind !== "lost" || storage.load() !== null) return;
       storage.save(found.state);
       await storage.setAlarm(clock.now());
@@ -227,6 +251,11 @@ export function createKeeper(ports: KeeperPorts): Keeper {
   };
 }
 
+/** Whether its settings are still to be found, or could not be. */
+function isUnread({ recovery, settingsLost }: InstanceState): boolean {
+  return recovery !== null || settingsLost;
+}
+
 function preferring(regions: string[], wished: string | undefined): string[] {
   return wished === undefined ? regions : [wished, ...regions.filter((region) => region !== wished)];
 }
@@ -238,6 +267,7 @@ function remainsOf(state: InstanceState): string {
     machine?.id ?? state.pendingDestroyMachineId,
     volume?.id ?? state.pendingDestroyVolumeId,
     candidate?.id ?? null,
+    state.creating?.name ?? null,
     ...leftovers.map(({ id }) => id),
     ownApp === null ? null : appName,
   ].filter((id) => id !== null);

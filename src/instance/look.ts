@@ -1,10 +1,17 @@
 import type { FlyClient } from "../fly/client.ts";
 import type { FlyError } from "../fly/errors.ts";
 import { type FlyMachine, type FlyVolume, isVolumeGone } from "../fly/schemas.ts";
-import { METADATA_GENERATION, METADATA_SANDBOX, METADATA_USER, VOLUME_PATH } from "./names.ts";
+import {
+  isMachineNameOf,
+  METADATA_GENERATION,
+  METADATA_SANDBOX,
+  METADATA_USER,
+  VOLUME_PATH,
+} from "./names.ts";
 import type { ObservedMachine, PresentVolume, Snapshot, Unknown } from "./observation.ts";
 import { phaseOf } from "./phase.ts";
-import type { InstanceState, MachineSize } from "./state.ts";
+import { sizeOf } from "./sizes.ts";
+import type { InstanceState } from "./state.ts";
 
 /** What a call that failed says of the world: nothing. Fly's own words stay in the operator's log. */
 export function unknown({ kind, status }: FlyError): Unknown {
@@ -56,29 +63,41 @@ export async function lookAtMachine(
     instanceId: machine.instance_id ?? "",
     phase,
     flyState: machine.state,
-    ours: metadata?.[METADATA_USER] === state.userId && metadata[METADATA_SANDBOX] === state.sandboxId,
-    generation: Number.isNaN(generation) ? null : generation,
+    ours: isOurs(state, machine, metadata ?? {}),
+    generation: Number.isSafeInteger(generation) ? generation : null,
     mount:
       mount?.volume === undefined
         ? null
         : { volumeId: mount.volume, isRightPath: mount.path === VOLUME_PATH },
     size: sizeOf(config.guest),
+    metadata: otherMetadata(metadata ?? {}),
     exit: describeExit(machine),
     createdAt: machine.created_at ?? "",
   };
 }
 
-/** The size of a machine as Fly tells it, where it does. */
-export function sizeOf(guest: GuestView): MachineSize | null {
-  const { cpu_kind: cpuKind, cpus, memory_mb: memoryMb } = guest ?? {};
-  if (cpus === undefined || memoryMb === undefined) return null;
-  return cpuKind === "shared" || cpuKind === "performance" ? { cpuKind, cpus, memoryMb } : null;
+/**
+ * A machine can rewrite its own metadata (fly-machines-api.md §1.1), so that alone neither makes one ours nor takes it from us: the
+ * name, which it can't change, must be ours too, and what was compared once stays ours.
+ */
+function isOurs(state: InstanceState, { id, name }: FlyMachine, metadata: Record<string, string>): boolean {
+  if (state.machine?.verified === true && state.machine.id === id) return true;
+  return (
+    metadata[METADATA_USER] === state.userId &&
+    metadata[METADATA_SANDBOX] === state.sandboxId &&
+    name !== undefined &&
+    isMachineNameOf(state.sandboxId, name, state.machineNames)
+  );
 }
 
-type GuestView =
-  | { cpu_kind?: string | undefined; cpus?: number | undefined; memory_mb?: number | undefined }
-  | null
-  | undefined;
+function otherMetadata(metadata: Record<string, string>): Record<string, string> {
+  const ours = new Set([METADATA_USER, METADATA_SANDBOX, METADATA_GENERATION]);
+  const others = Object.entries(metadata).filter(([key]) => !ours.has(key));
+  return Object.fromEntries(others.slice(0, OTHER_METADATA_MAX));
+}
+
+/** Far more than a person sets by hand. */
+const OTHER_METADATA_MAX = 32;
 
 function describeExit(machine: FlyMachine): string | null {
   const exit = machine.events?.find(({ type }) => type === "exit")?.request?.exit_event;
@@ -119,9 +138,17 @@ function presentVolume(
     hasData: !isKnownEmpty(volume),
     createdAt: Date.parse(volume.created_at ?? "") || 0,
     isReachable,
-    holder: typeof holder === "string" && isMachineId(holder) ? { id: holder, is: "unknown" } : null,
+    isWhole: volume.state === undefined || volume.state === "created",
+    sizeGb: volume.size_gb ?? null,
+    holder: typeof holder === "string" && isMachineId(holder) ? holderOf(state, holder) : null,
     snapshot,
   };
+}
+
+/** What is known of a holder without a look at it. */
+function holderOf(state: InstanceState, id: string): NonNullable<PresentVolume["holder"]> {
+  if (id === state.volume?.goneHolder) return { id, is: "gone" };
+  return { id, is: state.leftovers.some((left) => left.id === id) ? "given_up" : "unknown" };
 }
 
 /** Block numbers are 0 until the first mount (fly-machines-api.md §6.1). What Fly does not tell is taken for data. */

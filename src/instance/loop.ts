@@ -3,11 +3,13 @@ import { decide } from "./decide.ts";
 import type { InstanceEvent } from "./events.ts";
 import type { Observation } from "./observation.ts";
 import { observe, type ObservePorts } from "./observe.ts";
-import { applyDecision, applyOutcome, beginStep, noteSeen, type Outcome, takenUp } from "./outcome.ts";
+import { noteSeen, takenUp } from "./noted.ts";
+import { applyOutcome, beginStep, type Outcome } from "./outcome.ts";
 import { type PerformPorts, prepare } from "./perform.ts";
 import { type InstanceState, instanceStateSchema, type ProblemCode } from "./state.ts";
 import type { Decision } from "./step.ts";
-import { type Warning, warningOf } from "./warning.ts";
+import { applyDecision } from "./told.ts";
+import { type Warning, warningsOf } from "./warning.ts";
 
 export type StoragePort = {
   /** The current record; null when the instance does not exist (any more). */
@@ -213,7 +215,7 @@ async function act(
   if (latest === null) return false;
   if (latest.epoch !== state.epoch) return true;
   const startedAt = clock.now();
-  warn(ports, latest, warningOf(latest, step), startedAt);
+  for (const warning of warningsOf(latest, step)) warn(ports, latest, warning, startedAt);
   storage.save(rules.beginStep(latest, step, startedAt));
   const outcome = await perform();
   const now = clock.now();
@@ -240,8 +242,7 @@ async function act(
   return true;
 }
 
-function warn(ports: LoopPorts, { sandboxId }: InstanceState, warning: Warning | null, at: number): void {
-  if (warning === null) return;
+function warn(ports: LoopPorts, { sandboxId }: InstanceState, warning: Warning, at: number): void {
   ports.storage.append({ at, kind: "warning", ...warning, outcome: null, durationMs: null });
   ports.warn(warning, sandboxId);
 }
@@ -313,6 +314,7 @@ function describeOutcome(outcome: Outcome): string {
     case "secret_set":
       return `secrets version ${outcome.version}`;
     case "app_taken":
+    case "name_conflict":
       return "the name is taken";
     case "volume_created":
     case "machine_created":

@@ -13,10 +13,6 @@ const CONTROLLER_PORT = 18_789;
  * one at 20 s (openclaw-gateway.md §1.5).
  */
 const STOP_TIMEOUT = "30s";
-export const VOLUME_SIZE_GB = 10;
-/** OpenClaw takes 1.2 GB after its first chat and a CLI beside it 0.7 GB (openclaw-gateway.md §1.3). */
-export const DEFAULT_MACHINE_SIZE: MachineSize = { cpuKind: "shared", cpus: 2, memoryMb: 3_072 };
-
 /** Where a tenant's own app has the key to its machine's environment, as an app secret. */
 export const ENV_KEY_SECRET = "KILOCLAW_ENV_KEY";
 const SANDBOX_ID = "KILOCLAW_SANDBOX_ID";
@@ -44,6 +40,7 @@ export async function machineRequest(
   tokens: MachineTokens,
   defaults: MachineDefaults,
   envSeal: EnvSeal,
+  metadata: Record<string, string> = {},
 ): Promise<MachineRequest> {
   const { ownApp, sandboxId } = state;
   const plain = machineEnv(state, tokens, defaults);
@@ -66,6 +63,7 @@ export async function machineRequest(
         },
       ],
       metadata: {
+        ...metadata,
         [METADATA_USER]: state.userId,
         [METADATA_SANDBOX]: state.sandboxId,
         [METADATA_GENERATION]: String(state.generation),

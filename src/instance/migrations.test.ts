@@ -54,7 +54,7 @@ describe("a record of version 1", () => {
       candidate: null,
       leftovers: [],
       machine: { verified: true, remounted: false },
-      volume: { hasData: true, missingSince: null },
+      volume: { hasData: true, missing: null },
     });
   });
 

@@ -1,6 +1,9 @@
 import { z } from "zod";
 import type { InstanceState } from "./state.ts";
 
+/** Of every volume of version 1. */
+const VOLUME_SIZE_GB = 10;
+
 /** Any record carries its version; what else a version had is its migration's to read. */
 const versionedSchema = z.looseObject({ version: z.int() });
 
@@ -65,6 +68,9 @@ function fromFirst(record: Record<string, unknown>): Record<string, unknown> {
     | "creating"
     | "watched"
     | "lastStartedAt"
+    | "sizeWished"
+    | "settingsLost"
+    | "toldLossOf"
   > = {
     version: 2,
     ownApp: null,
@@ -77,11 +83,15 @@ function fromFirst(record: Record<string, unknown>): Record<string, unknown> {
     leftovers: [],
     doubtful: true,
     swept: null,
-    machine: machine === null ? null : { ...machine, verified: true, remounted: false },
+    sizeWished: false,
+    settingsLost: false,
+    toldLossOf: null,
+    machine: machine === null ? null : { ...machine, verified: true, remounted: false, destroysAsked: 0 },
     volume:
       volume === null
         ? null
-        : { ...volume, hasData: machine !== null || lastStartedAt !== null, missingSince: null },
+        : // Whether a machine ever wrote to it, version 1 does not tell.
+          { ...volume, sizeGb: VOLUME_SIZE_GB, hasData: true, missing: null, goneHolder: null },
     creating:
       creating === null
         ? null

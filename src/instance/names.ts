@@ -43,6 +43,16 @@ export function machineNameOf(sandboxId: string, n: number): string {
   return LATER_MACHINE_PREFIX + hashOf([sandboxId, n]).slice(0, LATER_MACHINE_HASH_CHARS);
 }
 
+/** Whether it is the name of one of the instance's machines so far, or of the few next ones. */
+export function isMachineNameOf(sandboxId: string, name: string, lastN: number): boolean {
+  return Array.from({ length: lastN + LATER_NAMES }, (_, n) => n).some(
+    (n) => machineNameOf(sandboxId, n) === name,
+  );
+}
+
+/** A lost record does not tell how many names were given up. */
+const LATER_NAMES = 8;
+
 /** As JSON, so that no two pairs are one text. Synchronous, unlike WebCrypto, for names that are chosen in mid-decision. */
 function hashOf(parts: [text: string, count: number]): string {
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex");

@@ -23,7 +23,7 @@ import {
   type StatusResult,
   statusViewOf,
 } from "./operations.ts";
-import type { Identity } from "./state.ts";
+import { type Identity, newOwnApp } from "./state.ts";
 import { createStore, type InstanceStore } from "./store.ts";
 
 /**
@@ -190,7 +190,7 @@ async function identify(
         sandboxId,
         volumeName,
         appName: appNameOf(userId, 0),
-        ownApp: { orgSlug: app.orgSlug, stage: "wanted", renames: 0, secretsVersion: null },
+        ownApp: newOwnApp(app.orgSlug),
       };
 }
 

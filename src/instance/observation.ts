@@ -37,6 +37,8 @@ export type PresentMachine = {
   /** The volume it mounts, and whether at the right path; null without a mount. */
   mount: { volumeId: string; isRightPath: boolean } | null;
   size: MachineSize | null;
+  /** Metadata beside ours. */
+  metadata: Record<string, string>;
   /** Why it went down last, where Fly tells. */
   exit: string | null;
   createdAt: string;
@@ -65,6 +67,9 @@ export type PresentVolume = {
   createdAt: number;
   /** False when its host can't be reached. */
   isReachable: boolean;
+  /** False while Fly still copies into it. */
+  isWhole: boolean;
+  sizeGb: number | null;
   /** The machine that Fly names as attached, and what it is to us. */
   holder: { id: string; is: "ours" | "gone" | "given_up" | "stranger" | "unknown" } | null;
   /** The newest that can be restored; asked for only where the volume can't be reached. */
@@ -74,8 +79,8 @@ export type PresentVolume = {
 export type ObservedVolume =
   | NotAsked
   | Unknown
-  /** Gone by id and by name. */
-  | { kind: "absent"; snapshot: Snapshot | null }
+  /** Gone by id and by name; with what may take its place. */
+  | { kind: "absent"; snapshot: Snapshot | null; former: PresentVolume | null }
   | PresentVolume;
 
 export type ObservedApp =

@@ -13,6 +13,7 @@ import {
   type ObservedMachine,
   type ObservedVolume,
   type PresentVolume,
+  type Unknown,
 } from "./observation.ts";
 import { dueLeftover, notVisibleYet } from "./patience.ts";
 import type { InstanceState } from "./state.ts";
@@ -44,9 +45,15 @@ async function ask(
 ): Promise<Omit<Observation, "askedAt">> {
   const { fly } = ports;
   if (state.retryAt !== null && state.retryAt > now) return NOTHING_ASKED;
-  if (state.recovery !== null) return observeLost(state, fly);
-  if (state.intent !== "destroyed" && state.ownApp !== null && state.ownApp.stage !== "ready") {
+  if (state.recovery !== null && state.intent !== "destroyed") return observeLost(state, fly);
+  if (isAppFirst(state)) {
     return { ...NOTHING_ASKED, app: await observeApp(state, fly) };
+  }
+  if (state.intent === "destroyed" && state.ownApp?.stage === "wanted") {
+    const app = await observeApp(state, fly);
+    // Without an app of ours there is nothing of ours in it.
+    if (app.kind === "absent" || app.kind === "stranger") return { ...NOTHING_ASKED, ...NOTHING_LEFT, app };
+    if (app.kind === "unknown") return { ...NOTHING_ASKED, app, machine: app };
   }
   const machine = await observeMachine(state, fly);
   const [volume, candidate, gateway] = await Promise.all([
@@ -63,6 +70,12 @@ async function ask(
     inventory: await inventory(state, fly),
     app: state.ownApp === null ? nothingAsked : await observeApp(state, fly),
   };
+}
+
+/** As `appFirst` in rules/app.ts has it. */
+function isAppFirst({ ownApp, intent, machine }: InstanceState): boolean {
+  if (ownApp === null || ownApp.stage === "ready" || intent === "destroyed") return false;
+  return intent === "running" || machine === null;
 }
 
 async function observeLost(state: InstanceState, fly: FlyClient): Promise<Omit<Observation, "askedAt">> {
@@ -84,8 +97,17 @@ async function observeApp(state: InstanceState, fly: FlyClient): Promise<Observe
       : unknown(answer.error);
   }
   const { organization, network } = answer.value;
+  // A field that is missing tells nothing (fly-machines-api.md §1.4).
+  if (organization?.slug === undefined || network === undefined) {
+    return {
+      kind: "unknown",
+      code: "fly_unreachable",
+      why: "Fly does not tell whose app it is",
+      isThere: true,
+    };
+  }
   // The network of a tenant's app has the app's name; of an app that only looks like ours it has not.
-  if (organization?.slug !== ownApp?.orgSlug || network !== appName) return { kind: "stranger" };
+  if (organization.slug !== ownApp?.orgSlug || network !== appName) return { kind: "stranger" };
   if (ownApp?.stage !== "created") return { kind: "ours", hasV4: false, hasV6: false };
   const addresses = await fly.listAddresses(appName);
   if (!addresses.ok) return unknown(addresses.error);
@@ -144,14 +166,14 @@ async function observeVolume(
   if (id === null) return volumeByName(state, machine, fly, []);
   const seen = await lookAtVolume(state, fly, id);
   if (seen.kind === "unknown") return seen;
-  if (seen.kind === "present")
-    return state.intent === "stopped" ? seen : withHolder(state, machine, seen, fly);
-  if (notVisibleYet(state.volume, now)) return { kind: "absent", snapshot: null };
+  if (seen.kind === "present") return withHolder(state, machine, seen, fly);
+  if (notVisibleYet(state.volume, now)) return ABSENT;
   // Gone by its id; one of its name that a machine of ours mounts, or that was found again, may have taken its place.
   const byName = await volumeByName(state, machine, fly, [id]);
   if (byName.kind !== "absent" || state.intent === "destroyed") return byName;
-  const snapshot = await newestSnapshot(state, fly, id);
-  return snapshot !== null && "kind" in snapshot ? snapshot : { kind: "absent", snapshot };
+  const [snapshot, former] = await Promise.all([newestSnapshot(state, fly, id), formerVolume(state, fly)]);
+  if (snapshot !== null && "kind" in snapshot) return snapshot;
+  return former?.kind === "unknown" ? former : { kind: "absent", snapshot, former };
 }
 
 /** The volume that the machine mounts, or else the newest of the name; a list is only believed after a look at the volume itself. */
@@ -163,8 +185,7 @@ async function volumeByName(
   sentAt: number | null = null,
 ): Promise<ObservedVolume> {
   const found = await fly.findVolumes(state.appName, state.volumeName);
-  if (!found.ok)
-    return isGone(state, found.error) ? { kind: "absent", snapshot: null } : unknown(found.error);
+  if (!found.ok) return isGone(state, found.error) ? ABSENT : unknown(found.error);
   const others = new Set([...except, state.candidate?.id, ...state.leftovers.map(({ id }) => id)]);
   const mounted = machine.kind === "present" ? machine.mount?.volumeId : undefined;
   const [best] = found.value
@@ -175,11 +196,35 @@ async function volumeByName(
         Number(isHeld(b)) - Number(isHeld(a)) ||
         (b.created_at ?? "").localeCompare(a.created_at ?? ""),
     );
-  if (best === undefined) return { kind: "absent", snapshot: null };
+  if (best === undefined) return ABSENT;
   const seen = await lookAtVolume(state, fly, best.id);
   if (seen.kind === "unknown") return { ...seen, isThere: true };
-  return seen.kind === "present" ? withHolder(state, machine, seen, fly) : { kind: "absent", snapshot: null };
+  if (seen.kind === "absent" || !mayReplace(state, seen)) return ABSENT;
+  return withHolder(state, machine, seen, fly);
 }
+
+/** In the place of data, what is known to be empty is nothing, unless it was asked for. */
+function mayReplace({ volume, creating, intent }: InstanceState, found: PresentVolume): boolean {
+  if (found.hasData || volume?.hasData !== true || intent === "destroyed") return true;
+  return creating?.kind === "volume" || creating?.kind === "candidate";
+}
+
+/** The volume that the lost one was a copy of, while it is kept. */
+async function formerVolume(state: InstanceState, fly: FlyClient): Promise<PresentVolume | Unknown | null> {
+  const [former] = state.leftovers
+    .filter(({ kind, whenReady }) => kind === "volume" && whenReady)
+    .toSorted((a, b) => b.since - a.since);
+  if (former === undefined) return null;
+  const seen = await lookAtVolume(state, fly, former.id);
+  return seen.kind === "absent" ? null : seen;
+}
+
+const NOTHING_LEFT: Pick<Observation, "volume" | "inventory"> = {
+  volume: { kind: "absent", snapshot: null, former: null },
+  inventory: { kind: "seen", machines: [], volumes: [] },
+};
+
+const ABSENT: ObservedVolume = { kind: "absent", snapshot: null, former: null };
 
 /** Whether it can be what a create of this instant made; nothing older may be taken for it. */
 function wasMadeSince({ created_at: createdAt }: FlyVolume, sentAt: number): boolean {
@@ -202,7 +247,7 @@ async function withHolder(
   const { id } = holder;
   if (id === state.machine?.id || id === state.pendingDestroyMachineId)
     return { ...volume, holder: { id, is: "gone" } };
-  if (state.leftovers.some((left) => left.id === id)) return { ...volume, holder: { id, is: "given_up" } };
+  if (holder.is !== "unknown") return volume;
   const seen = await lookAtMachine(state, fly, id);
   switch (seen.kind) {
     case "none":
@@ -235,7 +280,7 @@ async function observeCandidate(
     return volumeByName(state, machine, fly, known, state.creating?.sentAt ?? null);
   }
   const seen = await lookAtVolume(state, fly, state.candidate.id);
-  if (seen.kind === "absent") return { kind: "absent", snapshot: null };
+  if (seen.kind === "absent") return ABSENT;
   return seen.kind === "present" ? withHolder(state, machine, seen, fly) : seen;
 }
 
@@ -261,11 +306,19 @@ async function observeLeftover(
   const isReady = seen.gateway.kind === "ready";
   const due = dueLeftover(state, isReady, now);
   if (due === null || !isAtRest(state, seen, isReady)) return nothingAsked;
-  const { id, kind } = due;
+  const { id, kind, whenReady } = due;
+  // Fly may still copy from it; until then the copy is no better than what it is a copy of.
+  if (whenReady && !(await isVolumeWhole(state, fly))) return { kind: "unknown", id };
   const answer =
     kind === "machine" ? await lookAtMachine(state, fly, id) : await lookAtVolume(state, fly, id);
   if (answer.kind === "none") return nothingAsked;
   return { kind: answer.kind === "unreachable" ? "present" : answer.kind, id };
+}
+
+async function isVolumeWhole(state: InstanceState, fly: FlyClient): Promise<boolean> {
+  if (state.intent === "destroyed" || state.volume === null) return true;
+  const volume = await lookAtVolume(state, fly, state.volume.id);
+  return volume.kind === "present" && volume.isWhole;
 }
 
 function isAtRest(

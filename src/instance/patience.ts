@@ -1,7 +1,7 @@
 import { LOOK_AGAIN_MS, RECHECK_SLOW_MS, settled, wait } from "./decisions.ts";
 import type { MachinePhase } from "./observation.ts";
 import type { Empty, InstanceState, Leftover, Status } from "./state.ts";
-import type { Decision, Problem, Step } from "./step.ts";
+import type { Decision, Problem } from "./step.ts";
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
@@ -85,9 +85,15 @@ export function isEmptyLongEnough(empty: Empty): boolean {
   return empty !== null && empty.looks >= EMPTY_LOOKS_MIN && empty.at >= empty.since + EMPTY_LIST_MS;
 }
 
-/** Whether a machine's create whose outcome is not known may be sent again under its name. */
-export function mayRetryCreate({ creating }: InstanceState, now: number): boolean {
-  return creating === null || (creating.kind === "machine" && now >= creating.sentAt + RETRY_CREATE_MS);
+/** Whether a create whose outcome is not known may be sent again under its name, which is unique. */
+export function mayRetryCreate({ creating }: InstanceState, kind: "app" | "machine", now: number): boolean {
+  return creating === null || (creating.kind === kind && now >= creating.sentAt + RETRY_CREATE_MS);
+}
+
+/** An app that was made a moment before it was asked for, and that has not shown itself. */
+export function isAppNotVisibleYet({ ownApp }: InstanceState, askedAt: number): boolean {
+  const madeAt = ownApp?.madeAt ?? null;
+  return madeAt !== null && askedAt < madeAt + VISIBILITY_GRACE_MS;
 }
 
 /** A resource that we made a moment before it was asked for, and that has not shown itself: its absence is not believed. */
@@ -99,25 +105,17 @@ export function notVisibleYet(
 }
 
 /** Whether the volume was looked for in vain for long enough to be replaced. */
-export function isVolumeLost({ volume }: InstanceState, now: number): boolean {
-  return volume !== null && volume.missingSince !== null && now >= volume.missingSince + VOLUME_GONE_GRACE_MS;
+export function isVolumeLost({ volume }: InstanceState): boolean {
+  const missing = volume?.missing ?? null;
+  return (
+    missing !== null && missing.looks >= EMPTY_LOOKS_MIN && missing.at >= missing.since + VOLUME_GONE_GRACE_MS
+  );
 }
 
-/** Waits for the effect of a step that Fly accepted a moment ago; null where it may be asked for (again). */
-export function awaitEffect(
-  state: InstanceState,
-  kind: Step["kind"],
-  status: Status,
-  now: number,
-): Decision | null {
-  const { accepted } = state;
-  if (accepted === null || accepted.kind !== kind || now >= accepted.at + EFFECT_MS) return null;
-  return wait(
-    "machine",
-    accepted.at + EFFECT_MS,
-    `Fly accepted ${kind}; its effect does not show yet`,
-    status,
-  );
+/** Until when the effect of a step that Fly accepted is waited for; null where none is. */
+export function effectEndsAt({ accepted }: InstanceState): number | null {
+  // A start shows at once, or has failed; its pauses are those of the bring-ups.
+  return accepted === null || accepted.kind === "start_machine" ? null : accepted.at + EFFECT_MS;
 }
 
 /** The pause between two bring-ups, and the end of them for the hour; null where another may be tried. */

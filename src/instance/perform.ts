@@ -2,7 +2,6 @@ import type { MachineTokens } from "../auth/machine-tokens.ts";
 import type { FlyClient, FlyResult } from "../fly/client.ts";
 import type { FlyError, FlyErrorKind } from "../fly/errors.ts";
 import type { MachineRequest } from "../fly/schemas.ts";
-import { sizeOf } from "./look.ts";
 import {
   ENV_KEY_SECRET,
   type EnvSeal,
@@ -10,10 +9,10 @@ import {
   type MachineDefaults,
   machineRequest,
   settingsFrom,
-  VOLUME_SIZE_GB,
 } from "./machine-request.ts";
 import { METADATA_GENERATION } from "./names.ts";
 import type { Outcome } from "./outcome.ts";
+import { sizeOf } from "./sizes.ts";
 import type { InstanceState } from "./state.ts";
 import type { Left, Step, VolumeSource } from "./step.ts";
 
@@ -39,7 +38,7 @@ export async function prepare(state: InstanceState, step: Step, ports: PerformPo
     case "create_app":
       return () => createApp(state, step.name, fly);
     case "assign_address":
-      return async () => simple(await fly.assignAddress(app, step.type));
+      return () => assignAddress(app, step.type, fly);
     case "set_secret": {
       const { envKey } = await ports.tokens(state.sandboxId);
       return () => setSecret(app, envKey, fly);
@@ -57,7 +56,8 @@ export async function prepare(state: InstanceState, step: Step, ports: PerformPo
     }
     case "update_machine": {
       if (state.volume === null) return async () => NO_VOLUME;
-      const request = await requestFor(state, state.volume.id, ports);
+      const sized = { ...state, machineSize: step.size };
+      const request = await requestFor(sized, state.volume.id, ports, step.metadata);
       return async () => simple(await fly.updateMachine(app, step.id, request));
     }
     case "start_machine":
@@ -72,11 +72,13 @@ export async function prepare(state: InstanceState, step: Step, ports: PerformPo
       return () => deleteLeftover(app, step.left, fly);
     case "adopt_app":
     case "rename_app":
+    case "rekey":
     case "adopt_volume":
     case "adopt_candidate":
     case "drop_candidate":
     case "adopt_machine":
     case "note_machine":
+    case "forget_machine":
     case "give_up_machine":
     case "note_leftovers":
     case "postpone_leftover":
@@ -97,6 +99,12 @@ const NO_VOLUME: Outcome = {
   retryAfterMs: null,
 };
 
+/** One that the app has already is as good (fly-machines-api.md §2.6). */
+async function assignAddress(app: string, type: "shared_v4" | "v6", fly: FlyClient): Promise<Outcome> {
+  const result = await fly.assignAddress(app, type);
+  return !result.ok && result.error.kind === "conflict" ? { kind: "done" } : simple(result);
+}
+
 async function setSecret(app: string, envKey: string, fly: FlyClient): Promise<Outcome> {
   const result = await fly.setSecret(app, ENV_KEY_SECRET, envKey);
   return result.ok ? { kind: "secret_set", version: result.value.version } : outcomeOf(result.error);
@@ -110,7 +118,7 @@ async function createVolume(
   const result = await fly.createVolume(state.appName, {
     name: step.name,
     region: step.region,
-    size_gb: VOLUME_SIZE_GB,
+    size_gb: step.sizeGb,
     compute: guestOf(state.machineSize),
     ...sourceField(step.source),
   });
@@ -134,10 +142,7 @@ async function createMachine(app: string, request: MachineRequest, fly: FlyClien
   if (result.ok) return { kind: "machine_created", id: result.value.id };
   if (result.error.kind !== "name_taken") return outcomeOf(result.error);
   const { machineId } = result.error;
-  // Somebody has the name; who, the look-up by name that follows an open create will tell.
-  return machineId === null
-    ? { kind: "outcome_unknown", message: explain(result.error) }
-    : { kind: "name_taken", machineId };
+  return machineId === null ? { kind: "name_conflict" } : { kind: "name_taken", machineId };
 }
 
 /** What the machine that was found tells of the record that was lost. */
@@ -157,7 +162,7 @@ async function recover(
     kind: "recovered",
     settings: env === null ? null : await settingsFrom(env, tokens, state.sandboxId, ports.envSeal),
     size: sizeOf(config?.guest),
-    generation: Number.isNaN(generation) ? null : generation,
+    generation: Number.isSafeInteger(generation) ? generation : null,
   };
 }
 
@@ -174,9 +179,13 @@ function sourceField(source: VolumeSource): { source_volume_id?: string; snapsho
   }
 }
 
-async function requestFor(state: InstanceState, volumeId: string, ports: PerformPorts) {
-  const { tokens, machineDefaults, envSeal } = ports;
-  return machineRequest(state, volumeId, await tokens(state.sandboxId), machineDefaults, envSeal);
+async function requestFor(
+  state: InstanceState,
+  volumeId: string,
+  { tokens, machineDefaults, envSeal }: PerformPorts,
+  metadata: Record<string, string> = {},
+) {
+  return machineRequest(state, volumeId, await tokens(state.sandboxId), machineDefaults, envSeal, metadata);
 }
 
 function simple(result: FlyResult<unknown>): Outcome {

@@ -21,18 +21,29 @@ export function mergeSettings(known: Settings, request: ProvisionRequest): Setti
   };
 }
 
-/** Changed settings make a new generation, which a running machine takes over by an update, and comes up with. */
-export function takeOver(
-  state: InstanceState,
-  machineSize: InstanceState["machineSize"],
-  settings: Settings,
-  fingerprint: string,
-  now: number,
-): InstanceState {
+export type Wished = Pick<InstanceState, "machineSize" | "sizeWished" | "settings" | "fingerprint">;
+
+/**
+ * Changed settings make a new generation, which a running machine takes over by an update, and comes up with. They may be what
+ * was in the way, so every cooldown ends.
+ */
+export function takeOver(state: InstanceState, wished: Wished, now: number): InstanceState {
+  const { machineSize, settings, fingerprint } = wished;
+  const sizeWished = state.sizeWished || wished.sizeWished;
+  const recovery = state.recovery === null ? null : { ...state.recovery, mayEnd: false };
   const unchanged =
+    !state.settingsLost &&
     JSON.stringify([state.machineSize, state.settings]) === JSON.stringify([machineSize, settings]);
-  if (unchanged) return state;
-  const changed = withNewGeneration({ ...state, machineSize, settings }, fingerprint);
+  if (unchanged) return recovery === null ? state : { ...state, recovery };
+  const changed: InstanceState = {
+    ...withNewGeneration({ ...state, machineSize, sizeWished, settings, settingsLost: false }, fingerprint),
+    recovery,
+    bringUps: [],
+    capacityTries: 0,
+    failures: 0,
+    retryAt: null,
+    lastError: null,
+  };
   return state.status === "running" ? withStatus(changed, "starting", now) : changed;
 }
 

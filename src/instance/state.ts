@@ -17,7 +17,7 @@ const statusSchema = z.enum([
 ]);
 export type Status = z.infer<typeof statusSchema>;
 
-const machineSizeSchema = z.strictObject({
+export const machineSizeSchema = z.strictObject({
   cpuKind: z.enum(["shared", "performance"]),
   cpus: z.int().min(1).max(16),
   memoryMb: z.int().min(256).max(131_072).multipleOf(256),
@@ -83,6 +83,7 @@ export const LEFTOVERS_MAX = 16;
 const candidateSchema = z.strictObject({
   id: z.string(),
   region: z.string(),
+  sizeGb: z.int().min(1),
   createdAt: z.number(),
   seen: z.boolean(),
   /** Made from a snapshot, which may be older than what it takes the place of. */
@@ -126,8 +127,15 @@ export const instanceStateSchema = z.strictObject({
       stage: z.enum(["wanted", "created", "ready"]),
       /** How often its name was found taken by a stranger. */
       renames: z.int(),
+      /** When it was made, while it has not shown itself. */
+      madeAt: z.number().nullable(),
+      /** Addresses that Fly said it has, whatever its list says. */
+      hasV4: z.boolean(),
+      hasV6: z.boolean(),
       /** The version of the app's secrets that machines must see. */
       secretsVersion: z.int().nullable(),
+      /** The generation for which the key was set again, since a machine could not open its environment with it. */
+      rekeyedFor: z.int().nullable(),
     })
     .nullable(),
   volumeName: z.string().min(1),
@@ -140,7 +148,11 @@ export const instanceStateSchema = z.strictObject({
   /** Tries in a row that found no room, since the user last asked. */
   capacityTries: z.int(),
   machineSize: machineSizeSchema,
+  /** The size is a wish that no machine has taken over yet; else a machine keeps the size that it has. */
+  sizeWished: z.boolean(),
   settings: settingsSchema,
+  /** A recovery could not read them: no machine is updated to what is left of them. */
+  settingsLost: z.boolean(),
   intent: intentSchema,
   /** Grows with every operation of a user; an observation of an older epoch is not decided on. */
   epoch: z.int(),
@@ -159,6 +171,10 @@ export const instanceStateSchema = z.strictObject({
       empty: emptySchema,
       /** Nobody asked for anything: the intent is what the machine does. */
       adoptsIntent: z.boolean(),
+      /** Every name that the app could have was looked at. */
+      appSearched: z.boolean(),
+      /** Nobody wants the instance to exist: with nothing found, the record goes again. */
+      mayEnd: z.boolean(),
     })
     .nullable(),
   /** Names that Fly can't free: the next machine is created under the one after. The first is the sandbox id. */
@@ -174,6 +190,8 @@ export const instanceStateSchema = z.strictObject({
       verified: z.boolean(),
       /** Whether an update was asked to set a wrong mount right. */
       remounted: z.boolean(),
+      /** Destroys that nobody answered. */
+      destroysAsked: z.int(),
     })
     .nullable(),
   volume: z
@@ -184,8 +202,12 @@ export const instanceStateSchema = z.strictObject({
       seen: z.boolean(),
       /** Whether a machine may have written to it; once true it stays so. */
       hasData: z.boolean(),
-      /** Since when every look by id and by name found it gone. */
-      missingSince: z.number().nullable(),
+      /** As Fly told it last; copies are no smaller. */
+      sizeGb: z.int().min(1),
+      /** Looks by id and by name that found it gone. */
+      missing: emptySchema,
+      /** A machine that Fly names as its holder, and that is gone. */
+      goneHolder: z.string().nullable(),
     })
     .nullable(),
   candidate: candidateSchema.nullable(),
@@ -208,6 +230,8 @@ export const instanceStateSchema = z.strictObject({
     .nullable(),
   /** A look-up by name once decided that something was not there: a destroy looks twice before it ends. */
   doubtful: z.boolean(),
+  /** The volume or copy of whose loss the user was told. */
+  toldLossOf: z.string().nullable(),
   /** Looks of a destroy for anything of this instance. */
   swept: emptySchema,
   /** What was seen last of the machine. */
@@ -236,6 +260,20 @@ export const instanceStateSchema = z.strictObject({
 });
 export type InstanceState = z.infer<typeof instanceStateSchema>;
 
+/** An app of a tenant's own that is still to be made. */
+export function newOwnApp(orgSlug: string): NonNullable<InstanceState["ownApp"]> {
+  return {
+    orgSlug,
+    stage: "wanted",
+    renames: 0,
+    madeAt: null,
+    hasV4: false,
+    hasV6: false,
+    secretsVersion: null,
+    rekeyedFor: null,
+  };
+}
+
 export type Identity = {
   userId: string;
   sandboxId: string;
@@ -244,7 +282,13 @@ export type Identity = {
   volumeName: string;
 };
 
-export type Wishes = { regions: string[]; machineSize: MachineSize; settings: Settings; fingerprint: string };
+export type Wishes = {
+  regions: string[];
+  machineSize: MachineSize;
+  sizeWished: boolean;
+  settings: Settings;
+  fingerprint: string;
+};
 
 /** The record of an instance that was asked for a moment ago. */
 export function newState(identity: Identity, wishes: Wishes, now: number): InstanceState {
@@ -252,6 +296,7 @@ export function newState(identity: Identity, wishes: Wishes, now: number): Insta
     version: 2,
     ...identity,
     ...wishes,
+    settingsLost: false,
     fullRegions: [],
     capacityTries: 0,
     intent: "stopped",
@@ -269,6 +314,7 @@ export function newState(identity: Identity, wishes: Wishes, now: number): Insta
     leftovers: [],
     creating: null,
     doubtful: false,
+    toldLossOf: null,
     swept: null,
     watched: null,
     accepted: null,
@@ -298,7 +344,7 @@ export function withIntent(state: InstanceState, intent: Intent, now: number): I
     retryAt: null,
     lastError: null,
     accepted: null,
-    recovery: state.recovery === null ? null : { ...state.recovery, adoptsIntent: false },
+    recovery: state.recovery === null ? null : { ...state.recovery, adoptsIntent: false, mayEnd: false },
   };
   switch (intent) {
     case "running":
@@ -310,6 +356,9 @@ export function withIntent(state: InstanceState, intent: Intent, now: number): I
     case "destroyed":
       return {
         ...withStatus(asked, "destroying", now),
+        // A destroy looks for everything of the instance anyway, and does not believe its first look.
+        recovery: null,
+        doubtful: state.doubtful || state.recovery !== null,
         pendingDestroyMachineId: state.machine?.id ?? state.pendingDestroyMachineId,
         pendingDestroyVolumeId: state.volume?.id ?? state.pendingDestroyVolumeId,
       };

@@ -9,7 +9,9 @@ export type Step =
   | { kind: "create_app"; name: string }
   | { kind: "adopt_app" }
   /** The name is a stranger's: the next one is taken. */
-  | { kind: "rename_app"; renames: number; name: string }
+  | { kind: "rename_app"; renames: number; name: string; isSearched: boolean }
+  /** The machine can't open its environment: the key is set again, for a new generation. */
+  | { kind: "rekey" }
   | { kind: "assign_address"; type: "shared_v4" | "v6" }
   | { kind: "set_secret" }
   | { kind: "delete_app" }
@@ -21,17 +23,34 @@ export type Step =
       intent: Intent | null;
       others: Left[];
     }
-  | { kind: "create_volume"; name: string; region: string; source: VolumeSource; isReplacement: boolean }
-  | { kind: "adopt_volume"; id: string; region: string; hasData: boolean; replacesLost: boolean }
-  | { kind: "create_candidate"; name: string; region: string; source: VolumeSource }
-  | { kind: "adopt_candidate"; id: string; region: string }
+  | (NewVolume & { kind: "create_volume"; isReplacement: boolean })
+  | {
+      kind: "adopt_volume";
+      id: string;
+      region: string;
+      sizeGb: number;
+      hasData: boolean;
+      replacesLost: boolean;
+    }
+  | (NewVolume & { kind: "create_candidate" })
+  | { kind: "adopt_candidate"; id: string; region: string; sizeGb: number }
   | { kind: "drop_candidate" }
   | { kind: "create_machine"; name: string; region: string; volumeId: string }
   /** Ours by metadata and mount; it keeps the size that it has. */
   | { kind: "adopt_machine"; id: string; volumeId: string; size: MachineSize | null }
   /** A machine that holds our volume: its id is stored, so that it is looked at. */
   | { kind: "note_machine"; id: string }
-  | { kind: "update_machine"; id: string; generation: number; remounts: boolean }
+  /** Forgets a machine that was destroyed on purpose, and is gone. */
+  | { kind: "forget_machine" }
+  /** The whole configuration; `metadata` is what else the machine had of it. */
+  | {
+      kind: "update_machine";
+      id: string;
+      generation: number;
+      size: MachineSize;
+      metadata: Record<string, string>;
+      remounts: boolean;
+    }
   | { kind: "start_machine"; id: string }
   | { kind: "stop_machine"; id: string }
   | { kind: "destroy_machine"; id: string }
@@ -48,6 +67,7 @@ export type Step =
   | { kind: "mark_down"; forgetId: boolean; code: ProblemCode; message: string }
   | { kind: "erase" };
 
+type NewVolume = { name: string; region: string; sizeGb: number; source: VolumeSource };
 export type KnownVolume = { id: string; region: string; hasData: boolean };
 export type Left = { kind: "machine" | "volume"; id: string };
 

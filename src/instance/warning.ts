@@ -2,35 +2,46 @@ import type { InstanceState } from "./state.ts";
 import type { Step, VolumeSource } from "./step.ts";
 
 /** Something that the user and the operator are to know, though nothing is in the way. */
-export type Warning = { what: "data_loss" | "more_than_one" | "forgotten"; why: string };
+export type Warning = { what: "data_loss" | "settings_lost" | "more_than_one" | "forgotten"; why: string };
 
-/** What is to be said when a step is begun; null for nearly all. A repeated create says it once. */
-export function warningOf(state: InstanceState, step: Step): Warning | null {
-  const why = dataLossOf(state, step);
-  if (why !== null) return { what: "data_loss", why };
-  if (step.kind !== "recover" || step.others.length === 0) return null;
-  const ids = step.others.map(({ id }) => id).join(", ");
-  return {
-    what: "more_than_one",
-    why: `More of this instance was found than it needs, and is kept: ${ids}.`,
-  };
+/** What is to be said when a step is begun. */
+export function warningsOf(state: InstanceState, step: Step): Warning[] {
+  const loss = lossOf(state, step);
+  return [
+    ...(loss === null ? [] : [{ what: "data_loss", why: loss.why } as const]),
+    ...(step.kind === "recover" && step.others.length > 0
+      ? [
+          {
+            what: "more_than_one",
+            why: `More of this instance was found than it needs, and is kept: ${step.others.map(({ id }) => id).join(", ")}.`,
+          } as const,
+        ]
+      : []),
+  ];
 }
 
-function dataLossOf({ volume, candidate, creating }: InstanceState, step: Step): string | null {
-  if (step.kind === "create_volume" && step.isReplacement) {
-    if (volume?.hasData !== true || creating?.kind === "volume") return null;
-    return `Fly lost the volume ${volume.id}; ${replacedBy(step.source)}.`;
+/** The data that is lost with a step, told once for each volume or copy; null for nearly all. */
+export function lossOf(
+  { volume, candidate, toldLossOf }: InstanceState,
+  step: Step,
+): { id: string; why: string } | null {
+  const loss = (id: string, why: string) => (id === toldLossOf ? null : { id, why });
+  if (step.kind === "create_volume" && step.isReplacement && volume?.hasData === true) {
+    return loss(volume.id, `Fly lost the volume ${volume.id}; ${replacedBy(step.source)}.`);
   }
-  if (step.kind === "adopt_volume" && step.replacesLost) {
-    if (volume?.hasData !== true || creating?.kind === "volume") return null;
-    return `Fly lost the volume ${volume.id}; the instance goes on with ${step.id}, and what is newer is lost.`;
+  if (step.kind === "adopt_volume" && step.replacesLost && volume?.hasData === true) {
+    const why = `Fly lost the volume ${volume.id}; the instance goes on with ${step.id}, and what is newer is lost.`;
+    return loss(volume.id, why);
+  }
+  if (step.kind === "recover" && step.volume === null && step.intent !== "destroyed") {
+    return loss("", "Nothing of this instance was found at Fly, neither a machine nor a volume.");
   }
   if (step.kind !== "create_machine" || candidate?.id !== step.volumeId || !candidate.isOlderCopy)
     return null;
-  if (creating?.kind === "machine") return null;
-  return (
+  return loss(
+    candidate.id,
     `The host of the volume ${volume?.id ?? ""} stays away; the instance goes on with a copy from its newest snapshot. ` +
-    "The volume itself is kept for seven days."
+      "The volume itself is kept for seven days.",
   );
 }
 

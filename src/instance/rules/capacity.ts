@@ -1,6 +1,7 @@
 import { step, wait } from "../decisions.ts";
 import { lookAgainAt, openCreateMayAppear } from "../patience.ts";
 import type { Snapshot } from "../observation.ts";
+import { VOLUME_SIZE_GB } from "../sizes.ts";
 import { type InstanceState, LEFTOVERS_MAX, type Status } from "../state.ts";
 import type { Decision, Problem, VolumeSource } from "../step.ts";
 
@@ -50,7 +51,13 @@ export function candidateElsewhere(
   // What a candidate may leave behind must find its place in the record.
   if (region === null || state.leftovers.length + 2 > LEFTOVERS_MAX) return noCapacity(state, now, status);
   return step(
-    { kind: "create_candidate", name: state.volumeName, region, source: sourceOf(state, snapshot) },
+    {
+      kind: "create_candidate",
+      name: state.volumeName,
+      region,
+      sizeGb: volume?.sizeGb ?? VOLUME_SIZE_GB,
+      source: sourceOf(state, snapshot),
+    },
     reason,
     status,
     state.lastError,

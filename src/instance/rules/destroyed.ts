@@ -1,16 +1,16 @@
 import { HOST_AWAY, LOOK_AGAIN_MS, RECHECK_SLOW_MS, step, unknown, wait } from "../decisions.ts";
 import type { Observation, PresentVolume } from "../observation.ts";
 import {
-  awaitEffect,
   DESTROY_DEADLINE_MS,
   isEmptyLongEnough,
   lookAgainAt,
   notVisibleYet,
   openCreateMayAppear,
 } from "../patience.ts";
+import { VOLUME_SIZE_GB } from "../sizes.ts";
 import { type InstanceState, LEFTOVERS_MAX } from "../state.ts";
 import type { Decision, Left } from "../step.ts";
-import { APP_NOT_ASKED } from "./app.ts";
+import { appGone } from "./app.ts";
 import { leftoverNext } from "./leftovers.ts";
 
 const SECOND_MS = 1_000;
@@ -24,7 +24,7 @@ export function decideDestroyed(state: InstanceState, seen: Observation, now: nu
     volumesGone(state, seen, now) ??
     leftoversGone(state, seen, now) ??
     nothingElse(state, seen, now) ??
-    appGone(state, seen, now) ??
+    appGone(state, seen.app, seen.askedAt, now) ??
     step({ kind: "erase" }, "everything is gone", status);
   return tellStuck(state, decision, now);
 }
@@ -32,7 +32,6 @@ export function decideDestroyed(state: InstanceState, seen: Observation, now: nu
 function machineGone(state: InstanceState, { machine, askedAt }: Observation, now: number): Decision | null {
   if (machine.kind === "unknown") return unknown(machine, status, now);
   const destroy = (id: string): Decision =>
-    awaitEffect(state, "destroy_machine", status, now) ??
     step({ kind: "destroy_machine", id }, "the instance is to go", status, state.lastError);
   if (machine.kind === "unreachable") {
     return state.accepted?.kind === "destroy_machine" && now < state.accepted.at + MINUTE_MS
@@ -90,7 +89,14 @@ function volumesGone(
     if (state.volume === null && state.pendingDestroyVolumeId === null) {
       const { id, region } = volume;
       return step(
-        { kind: "adopt_volume", id, region, hasData: true, replacesLost: false },
+        {
+          kind: "adopt_volume",
+          id,
+          region,
+          sizeGb: volume.sizeGb ?? VOLUME_SIZE_GB,
+          hasData: true,
+          replacesLost: false,
+        },
         "a volume of our name exists",
         status,
       );
@@ -105,7 +111,11 @@ function volumesGone(
     if (candidate.kind === "unknown") return unknown(candidate, status, now);
     if (candidate.kind === "present") {
       const { id, region } = candidate;
-      return step({ kind: "adopt_candidate", id, region }, "the copy that was asked for exists", status);
+      return step(
+        { kind: "adopt_candidate", id, region, sizeGb: candidate.sizeGb ?? VOLUME_SIZE_GB },
+        "the copy that was asked for exists",
+        status,
+      );
     }
     return wait("time", lookAgainAt(state, now), "a copy may still appear", status, state.lastError);
   }
@@ -138,29 +148,6 @@ function nothingElse(state: InstanceState, { inventory }: Observation, now: numb
     return wait("time", now + LOOK_AGAIN_MS, "something may still appear", status);
   }
   return null;
-}
-
-function appGone(state: InstanceState, { app }: Observation, now: number): Decision | null {
-  if (state.ownApp === null) return null;
-  switch (app.kind) {
-    case "none":
-      return unknown(APP_NOT_ASKED, status, now);
-    case "unknown":
-      return unknown(app, status, now);
-    case "ours":
-      return (
-        awaitEffect(state, "delete_app", status, now) ??
-        step({ kind: "delete_app" }, "the instance is to go", status, state.lastError)
-      );
-    case "absent":
-      return openCreateMayAppear(state, "app")
-        ? wait("time", lookAgainAt(state, now), "the app may still appear", status, state.lastError)
-        : null;
-    case "stranger":
-      return null;
-    default:
-      return app satisfies never;
-  }
 }
 
 /** A destroy that lasts is named as stuck, with what is in its way; it goes on all the same. */

@@ -1,6 +1,7 @@
-import { awaitEffect, isOverdue, notVisibleYet, lookAgainAt, openCreateMayAppear } from "../patience.ts";
-import { down, HOST_AWAY, RECHECK_MS, refused, step, wait, wedged } from "../decisions.ts";
+import { isOverdue, notVisibleYet, lookAgainAt, openCreateMayAppear } from "../patience.ts";
+import { down, RECHECK_MS, refused, step, wait, wedged } from "../decisions.ts";
 import type { Observation, PresentMachine } from "../observation.ts";
+import { VOLUME_SIZE_GB } from "../sizes.ts";
 import { type InstanceState, LEFTOVERS_MAX, type Status } from "../state.ts";
 import type { Decision, Problem } from "../step.ts";
 
@@ -40,10 +41,7 @@ export function destroyStale(
   // An unknown id is stored first, so that what is destroyed is watched until it is gone.
   if (state.machine?.id !== machine.id)
     return step({ kind: "note_machine", id: machine.id }, reason, status, problem);
-  return (
-    awaitEffect(state, "destroy_machine", status, now) ??
-    step({ kind: "destroy_machine", id: machine.id }, reason, status, problem)
-  );
+  return step({ kind: "destroy_machine", id: machine.id }, reason, status, problem);
 }
 
 /**
@@ -105,6 +103,9 @@ export function absentMachine(
   if (state.machine === null) {
     return step({ kind: "clear_create" }, "the create left no machine behind", meanwhile, state.lastError);
   }
+  if (state.accepted?.kind === "destroy_machine") {
+    return step({ kind: "forget_machine" }, "it was destroyed on purpose", meanwhile, state.lastError);
+  }
   if (!state.machine.verified) {
     return down(
       {
@@ -124,11 +125,6 @@ export function isOurVolume({ volume, candidate }: InstanceState, id: string): b
   return volume?.id === id || candidate?.id === id;
 }
 
-/** The machine's host is away: told; what follows is the intent's to say. */
-export function hostAway(status: Status, now: number): Decision {
-  return refused(status, now, HOST_AWAY);
-}
-
 /** What the machine mounts is gone, and a volume of our name that it mounts has taken its place: a migration of Fly's. */
 export function followMigration(
   state: InstanceState,
@@ -139,9 +135,16 @@ export function followMigration(
   const { mount } = machine;
   if (mount === null || volume.kind !== "present" || volume.id !== mount.volumeId) return null;
   if (volume.id === state.volume?.id) return null;
-  const { id, region } = volume;
+  const { id, region, sizeGb } = volume;
   return step(
-    { kind: "adopt_volume", id, region, hasData: true, replacesLost: false },
+    {
+      kind: "adopt_volume",
+      id,
+      region,
+      sizeGb: sizeGb ?? VOLUME_SIZE_GB,
+      hasData: true,
+      replacesLost: false,
+    },
     "Fly moved the machine's volume",
     status,
   );

@@ -30,8 +30,8 @@ export function recoverIds(
   const machines = inventory.machines
     .filter((machine) => machine.kind === "present")
     .filter(({ ours }) => ours);
-  const away = inventory.machines.find((machine) => machine.kind === "unreachable");
-  if (machines.length === 0 && away !== undefined) {
+  const away = inventory.machines.filter((machine) => machine.kind === "unreachable");
+  if (machines.length === 0 && away.length > 0) {
     const why = "the host of the instance's machine can't be reached";
     return unknown({ code: "host_unreachable", why }, status, now);
   }
@@ -45,9 +45,9 @@ export function recoverIds(
       kind: "recover",
       machineId: best?.id ?? null,
       volume,
-      intent: state.recovery?.adoptsIntent === true ? intentOf(best) : null,
+      intent: intentFor(state, best, volume),
       others: [
-        ...others.map(({ id }): Left => ({ kind: "machine", id })),
+        ...[...others, ...away].map(({ id }): Left => ({ kind: "machine", id })),
         ...inventory.volumes
           .filter(({ id }) => id !== volume?.id)
           .map(({ id }): Left => ({ kind: "volume", id })),
@@ -71,6 +71,16 @@ function volumeOf(best: PresentMachine | undefined, volumes: PresentVolume[]): K
       : volumes.find(({ id }) => id === mounted);
   if (seen !== undefined) return { id: seen.id, region: seen.region, hasData: true };
   return mounted === undefined ? null : { id: mounted, region: "", hasData: true };
+}
+
+/** Where nobody said what it is to do, it does what it does; where nothing of it exists, nor anybody asked for it, it goes. */
+function intentFor(
+  { recovery }: InstanceState,
+  best: PresentMachine | undefined,
+  volume: KnownVolume | null,
+): Intent | null {
+  if (recovery?.adoptsIntent !== true) return null;
+  return best === undefined && volume === null && recovery.mayEnd ? "destroyed" : intentOf(best);
 }
 
 function intentOf(best: PresentMachine | undefined): Intent {

@@ -8,12 +8,12 @@ import {
   step,
   unknown,
   wait,
+  waitForHost,
   wedged,
 } from "../decisions.ts";
 import { machineNameOf } from "../names.ts";
 import type { Observation, PresentMachine, PresentVolume } from "../observation.ts";
 import {
-  awaitEffect,
   HOST_DEADLINE_MS,
   mayRetryCreate,
   settledWithLeftovers,
@@ -22,7 +22,7 @@ import {
   tooManyBringUps,
 } from "../patience.ts";
 import type { InstanceState, Status } from "../state.ts";
-import type { Decision, Problem } from "../step.ts";
+import type { Decision, Problem, Step } from "../step.ts";
 import { candidateElsewhere, isHostFull } from "./capacity.ts";
 import { leftoverNext } from "./leftovers.ts";
 import {
@@ -35,17 +35,14 @@ import {
   isOurVolume,
   verifyMachine,
 } from "./machine.ts";
-import {
-  candidateFirst,
-  dropCandidate,
-  placeFor,
-  VOLUME_NOT_ASKED,
-  volumeFirst,
-  waitForHost,
-} from "./storage.ts";
+import { candidateFirst, dropCandidate, placeFor, VOLUME_NOT_ASKED, volumeFirst } from "./storage.ts";
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
+/** Destroys of a machine on a host that is away which nobody answered (fly-machines-api.md §4.11), after which it is given up. */
+const DESTROYS_ASKED_MAX = 6;
+/** Refusals in a row of a create, over some ten minutes, because the volume is still claimed (fly-machines-api.md F-18). */
+const CLAIM_REFUSALS_MAX = 14;
 /** Tries on a full host before the machine moves away from it (fly-machines-api.md F-20). */
 const FULL_HOST_TRIES = 2;
 
@@ -61,7 +58,7 @@ export function decideRunning(state: InstanceState, seen: Observation, now: numb
     case "none":
       return createMachine(state, seen, now, rising);
     case "absent":
-      return state.machine === null && mayRetryCreate(state, now)
+      return state.machine === null && mayRetryCreate(state, "machine", now)
         ? createMachine(state, seen, now, rising)
         : absentMachine(
             state,
@@ -137,6 +134,14 @@ function decideUp(state: InstanceState, machine: PresentMachine, seen: Observati
     case "starting":
       return waitForGateway(state, now, `the gateway is starting (${gateway.stage})`, rising);
     case "degraded":
+      if (gateway.stage === SEALED_STAGE && mayRekey(state)) {
+        return step(
+          { kind: "rekey" },
+          "its environment can't be opened with the app's key",
+          rising,
+          state.lastError,
+        );
+      }
       return wait("time", now + RECHECK_MS, "the gateway is degraded", rising, {
         code: "gateway_degraded",
         message: `The gateway can't start: it failed at the stage "${gateway.stage}".`,
@@ -144,6 +149,14 @@ function decideUp(state: InstanceState, machine: PresentMachine, seen: Observati
     default:
       return gateway satisfies never;
   }
+}
+
+/** What the controller says when it can't open its environment (controller/sealed-env.ts). */
+const SEALED_STAGE = "sealed_environment";
+
+/** Once for each generation: a key that is right and does not open anything is not set again and again. */
+function mayRekey({ ownApp, generation }: InstanceState): boolean {
+  return ownApp !== null && ownApp.rekeyedFor !== generation;
 }
 
 /** An answer that did not come says nothing about a gateway that was ready before; silence that lasts does. */
@@ -222,12 +235,7 @@ function moveAway(
   const { volume } = seen;
   if (volume.kind === "unknown") return unknown(volume, rising, now);
   if (volume.kind === "none") return unknown(VOLUME_NOT_ASKED, rising, now);
-  if (volume.kind === "absent") {
-    const first = volumeFirst(state, seen, now, rising);
-    const isReplaced = first?.kind === "step" && first.step.kind === "create_volume";
-    // A mount can't be changed to another volume, so the machine goes before its volume is replaced.
-    return isReplaced ? destroyStale(state, machine, "its volume is gone", rising, now) : first;
-  }
+  if (volume.kind === "absent") return onLostVolume(state, machine, seen, now, rising);
   if (isRefusedForLong(state)) {
     const problem = wedged(machine.flyState);
     return destroyStale(state, machine, "it refuses to start", rising, now, problem);
@@ -237,9 +245,24 @@ function moveAway(
   if (state.candidate !== null) {
     return destroyStale(state, machine, "it moves to where there is room", rising, now);
   }
-  if (state.capacityTries < FULL_HOST_TRIES || !isHostFull(state, volume.region, now)) return null;
+  if (!hasNoRoom(state) || !isHostFull(state, volume.region, now)) return null;
   return candidateElsewhere(state, now, rising, "its host has no room for it", null);
 }
+
+/** A mount can't be changed to another volume, so the machine goes before its lost volume is replaced. */
+function onLostVolume(
+  state: InstanceState,
+  machine: PresentMachine,
+  seen: Observation,
+  now: number,
+  rising: Status,
+): Decision {
+  const first = volumeFirst(state, seen, now, rising) ?? unknown(VOLUME_NOT_ASKED, rising, now);
+  const isReplaced = first.kind === "step" && REPLACES_VOLUME.has(first.step.kind);
+  return isReplaced ? destroyStale(state, machine, "its volume is gone", rising, now) : first;
+}
+
+const REPLACES_VOLUME: ReadonlySet<Step["kind"]> = new Set(["create_volume", "adopt_volume"]);
 
 /** A machine of another generation than the wanted one takes over the wanted configuration, up or down. */
 function updateIfOlder(
@@ -249,18 +272,40 @@ function updateIfOlder(
   now: number,
 ): Decision | null {
   if (machine.generation === null || machine.generation === state.generation) return null;
+  // What a recovery could not read would be overwritten with nothing.
+  if (state.settingsLost) return null;
   if (isRefusedForLong(state)) {
     return destroyStale(state, machine, "it refuses its update", rising, now, wedged(machine.flyState));
   }
+  if (machine.phase === "up" && hasNoRoom(state)) {
+    return step(
+      { kind: "stop_machine", id: machine.id },
+      "its host has no room for its update",
+      rising,
+      state.lastError,
+    );
+  }
   return (
-    awaitEffect(state, "update_machine", rising, now) ??
+    tooManyBringUps(state, now, "", rising, state.lastError) ??
     step(
-      { kind: "update_machine", id: machine.id, generation: state.generation, remounts: false },
+      update(state, machine, false),
       `it has generation ${machine.generation}, ${state.generation} is wanted`,
       rising,
       state.lastError,
     )
   );
+}
+
+/** Whether the host of the volume had no room, more often than a short pause explains. */
+function hasNoRoom(state: InstanceState): boolean {
+  return state.capacityTries >= FULL_HOST_TRIES;
+}
+
+/** It keeps the size that it has, and the metadata that others gave it. */
+function update(state: InstanceState, machine: PresentMachine, remounts: boolean): Step {
+  const { id, metadata } = machine;
+  const size = state.sizeWished ? state.machineSize : (machine.size ?? state.machineSize);
+  return { kind: "update_machine", id, generation: state.generation, size, metadata, remounts };
 }
 
 /**
@@ -286,21 +331,13 @@ function setMountRight(
     case "launching":
     case "starting":
     case "up":
-      return (
-        awaitEffect(state, "stop_machine", rising, now) ??
-        step({ kind: "stop_machine", id: machine.id }, "its mount is wrong", rising, problem)
-      );
+      return step({ kind: "stop_machine", id: machine.id }, "its mount is wrong", rising, problem);
     case "down":
     case "failed":
       if (state.machine?.remounted === true) {
         return destroyStale(state, machine, "its mount stays wrong", rising, now, problem);
       }
-      return step(
-        { kind: "update_machine", id: machine.id, generation: state.generation, remounts: true },
-        "its mount is wrong",
-        rising,
-        problem,
-      );
+      return step(update(state, machine, true), "its mount is wrong", rising, problem);
     case "stopping":
     case "replacing":
     case "destroying":
@@ -347,11 +384,19 @@ function placeElsewhere(
 ): Decision | null {
   if (!volume.isReachable) {
     return volume.snapshot === null && volume.hasData
-      ? waitForHost(now, rising)
+      ? waitForHost(rising, now)
       : candidateElsewhere(state, now, rising, "the volume's host is away", volume.snapshot);
   }
-  if (volume.holder?.is === "given_up") {
-    return candidateElsewhere(state, now, rising, "a machine that can't be destroyed holds the volume", null);
+  const { lastError } = state;
+  const isClaimed = lastError?.code === "volume_busy" && lastError.attempts >= CLAIM_REFUSALS_MAX;
+  if (volume.holder?.is === "given_up" || (isClaimed && volume.holder?.is !== "stranger")) {
+    return candidateElsewhere(
+      state,
+      now,
+      rising,
+      "a machine that is gone, or can't be destroyed, holds the volume",
+      null,
+    );
   }
   if (state.capacityTries > 0 && isHostFull(state, volume.region, now)) {
     return candidateElsewhere(state, now, rising, "the volume's host has no room", null);
@@ -389,10 +434,12 @@ function decideUnreachable(state: InstanceState, id: string, { volume }: Observa
   }
   if (volume.kind === "unknown") return unknown(volume, rising, now);
   if (volume.kind === "present" && !volume.isReachable && volume.snapshot === null && volume.hasData) {
-    return waitForHost(now, rising);
+    return waitForHost(rising, now);
   }
   // Fly is told first, so that it does not come back with its host.
-  return state.accepted?.kind === "destroy_machine"
+  const isTold =
+    state.accepted?.kind === "destroy_machine" || (state.machine?.destroysAsked ?? 0) >= DESTROYS_ASKED_MAX;
+  return isTold
     ? giveUp(state, id, "its host stays away", rising, now, HOST_AWAY)
     : step({ kind: "destroy_machine", id }, "its host stays away", rising, HOST_AWAY);
 }

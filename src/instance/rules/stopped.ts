@@ -1,6 +1,6 @@
-import { notOurs, refused, step, unknown, wedged } from "../decisions.ts";
+import { notOurs, refused, step, unknown, waitForHost, wedged } from "../decisions.ts";
 import type { Observation, PresentMachine } from "../observation.ts";
-import { awaitEffect, settledWithLeftovers } from "../patience.ts";
+import { settledWithLeftovers } from "../patience.ts";
 import type { InstanceState, Status } from "../state.ts";
 import type { Decision } from "../step.ts";
 import { leftoverNext } from "./leftovers.ts";
@@ -9,7 +9,6 @@ import {
   between,
   destroyStale,
   followMigration,
-  hostAway,
   isRefusedForLong,
   verifyMachine,
 } from "./machine.ts";
@@ -23,9 +22,13 @@ export function decideStopped(state: InstanceState, seen: Observation, now: numb
     case "unknown":
       return unknown(machine, state.status, now);
     case "unreachable":
-      return hostAway(state.status, now);
+      return waitForHost(state.status, now);
     case "none":
-      return volumeFirst(state, seen, now, atRest) ?? rest(state, seen, now, atRest, "no machine is wanted");
+      return (
+        volumeFirst(state, seen, now, atRest) ??
+        heldByOurs(state, seen) ??
+        rest(state, seen, now, atRest, "no machine is wanted")
+      );
     case "absent":
       return absentMachine(state, seen, now, state.status, "stopped", "Fly no longer knows the machine.");
     case "present":
@@ -45,6 +48,12 @@ export function decideStopped(state: InstanceState, seen: Observation, now: numb
   );
 }
 
+/** A machine of ours that no record knows runs on our volume: it is looked at, and stopped. */
+function heldByOurs(state: InstanceState, { volume }: Observation): Decision | null {
+  if (volume.kind !== "present" || volume.holder?.is !== "ours") return null;
+  return step({ kind: "note_machine", id: volume.holder.id }, "it holds the volume", state.status);
+}
+
 function bringDown(state: InstanceState, machine: PresentMachine, seen: Observation, now: number): Decision {
   switch (machine.phase) {
     case "launching":
@@ -53,14 +62,11 @@ function bringDown(state: InstanceState, machine: PresentMachine, seen: Observat
       if (isRefusedForLong(state)) {
         return destroyStale(state, machine, "it refuses to stop", "stopping", now, wedged(machine.flyState));
       }
-      return (
-        awaitEffect(state, "stop_machine", "stopping", now) ??
-        step(
-          { kind: "stop_machine", id: machine.id },
-          `it is ${machine.flyState} and not wanted`,
-          "stopping",
-          state.lastError,
-        )
+      return step(
+        { kind: "stop_machine", id: machine.id },
+        `it is ${machine.flyState} and not wanted`,
+        "stopping",
+        state.lastError,
       );
     case "stopping":
     case "replacing":

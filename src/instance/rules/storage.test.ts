@@ -26,7 +26,11 @@ import {
 const bare = (volume: ObservedVolume, fields: Partial<InstanceState> = {}) =>
   decide(wanted({ machine: null, ...fields }), saw(none, volume), NOW);
 const missing = (ms: number) => ({ volume: { ...knownVolume, missingSince: NOW - ms } });
-const gone = (newest: Snapshot | null): ObservedVolume => ({ kind: "absent", snapshot: newest });
+const gone = (newest: Snapshot | null): ObservedVolume => ({
+  kind: "absent",
+  snapshot: newest,
+  former: null,
+});
 const busy = { code: "fly_refused", message: "no", at: NOW, attempts: 10, nextTryAt: null } as const;
 
 describe("a volume whose id is not known", () => {

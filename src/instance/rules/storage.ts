@@ -1,6 +1,7 @@
-import { HOST_AWAY, LOOK_AGAIN_MS, refused, step, unknown, wait } from "../decisions.ts";
+import { LOOK_AGAIN_MS, step, unknown, wait } from "../decisions.ts";
 import type { Observation, ObservedVolume, PresentVolume } from "../observation.ts";
 import { isVolumeLost, lookAgainAt, notVisibleYet, openCreateMayAppear } from "../patience.ts";
+import { VOLUME_SIZE_GB } from "../sizes.ts";
 import type { InstanceState, Status } from "../state.ts";
 import type { Decision, VolumeSource } from "../step.ts";
 import { nextRegion, noCapacity } from "./capacity.ts";
@@ -25,6 +26,7 @@ export function volumeFirst(
   if (volume.kind === "present") {
     if (volume.id === state.volume?.id) return null;
     const { id, region, holder } = volume;
+    const sizeGb = volume.sizeGb ?? VOLUME_SIZE_GB;
     // Found by its name, with a machine that no record knows: that is looked at before anything else.
     if (holder?.is === "ours") {
       return step({ kind: "note_machine", id: holder.id }, "it holds the volume of our name", status);
@@ -36,7 +38,7 @@ export function volumeFirst(
     const reason =
       state.volume === null ? "a volume of our name exists" : "it has our name, and the stored one is gone";
     return step(
-      { kind: "adopt_volume", id, region, hasData, replacesLost: state.volume !== null },
+      { kind: "adopt_volume", id, region, sizeGb, hasData, replacesLost: state.volume !== null },
       reason,
       status,
     );
@@ -44,7 +46,7 @@ export function volumeFirst(
   if (notVisibleYet(state.volume, askedAt)) {
     return wait("time", now + SECOND_MS, "the new volume is not visible yet", status);
   }
-  if (state.volume !== null && !isVolumeLost(state, now)) {
+  if (state.volume !== null && !isVolumeLost(state)) {
     return wait("time", now + LOOK_AGAIN_MS, "the volume is looked for again before it is replaced", status, {
       code: "volume_missing",
       message: `Fly no longer knows the volume ${state.volume.id}.`,
@@ -58,17 +60,16 @@ export function volumeFirst(
 
 /** The volume that the lost one was a copy of, while it is kept, unless a snapshot of the lost one is newer. */
 function formerVolume(
-  { volume, leftovers }: InstanceState,
-  { snapshot }: Extract<ObservedVolume, { kind: "absent" }>,
+  { leftovers }: InstanceState,
+  { snapshot, former }: Extract<ObservedVolume, { kind: "absent" }>,
   status: Status,
 ): Decision | null {
-  const [former] = leftovers
-    .filter(({ kind, whenReady }) => kind === "volume" && whenReady)
-    .toSorted((a, b) => b.since - a.since);
-  if (volume === null || former === undefined) return null;
-  if (snapshot !== null && snapshot.at > former.since) return null;
+  if (former === null) return null;
+  const since = leftovers.find((left) => left.id === former.id)?.since ?? 0;
+  if (snapshot !== null && snapshot.at > since) return null;
+  const { id, region, sizeGb } = former;
   return step(
-    { kind: "adopt_volume", id: former.id, region: volume.region, hasData: true, replacesLost: true },
+    { kind: "adopt_volume", id, region, sizeGb: sizeGb ?? VOLUME_SIZE_GB, hasData: true, replacesLost: true },
     "the volume is gone, and the one before it is still there",
     status,
   );
@@ -82,18 +83,20 @@ function makeVolume(
   status: Status,
 ): Decision {
   const isReplacement = state.volume !== null;
-  const isRefused = state.lastError?.code === "fly_refused" && state.failures >= RESTORE_REFUSALS_MAX;
+  const { lastError } = state;
+  const isRefused = lastError?.code === "fly_refused" && lastError.attempts >= RESTORE_REFUSALS_MAX;
   const source: VolumeSource =
     isReplacement && snapshot !== null && !isRefused
       ? { kind: "snapshot", snapshotId: snapshot.id, createdAt: snapshot.createdAt }
       : { kind: "empty" };
   const region = nextRegion(state, now);
   if (region === null) return noCapacity(state, now, status);
+  const sizeGb = state.volume?.sizeGb ?? VOLUME_SIZE_GB;
   return step(
-    { kind: "create_volume", name: state.volumeName, region, source, isReplacement },
+    { kind: "create_volume", name: state.volumeName, region, sizeGb, source, isReplacement },
     isReplacement ? "the volume is gone" : "there is no volume yet",
     status,
-    state.lastError,
+    lastError,
   );
 }
 
@@ -132,7 +135,12 @@ export function candidateFirst(
     case "present":
       if (state.candidate !== null) return null;
       return step(
-        { kind: "adopt_candidate", id: candidate.id, region: candidate.region },
+        {
+          kind: "adopt_candidate",
+          id: candidate.id,
+          region: candidate.region,
+          sizeGb: candidate.sizeGb ?? state.volume?.sizeGb ?? VOLUME_SIZE_GB,
+        },
         "the copy that was asked for exists",
         status,
       );
@@ -152,9 +160,4 @@ export function candidateFirst(
 export function dropCandidate(state: InstanceState, status: Status): Decision | null {
   if (state.candidate === null || state.creating !== null) return null;
   return step({ kind: "drop_candidate" }, "the machine stays where it is", status);
-}
-
-/** A volume on a host that can't be reached, without a snapshot: nothing is made in the place of data that may come back. */
-export function waitForHost(now: number, status: Status): Decision {
-  return refused(status, now, HOST_AWAY);
 }

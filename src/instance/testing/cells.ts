@@ -15,6 +15,7 @@ import {
   HOUR_MS,
   knownCandidate,
   knownMachine,
+  longEmpty,
   knownVolume,
   leftover,
   machineIn,
@@ -73,11 +74,7 @@ const MACHINES_KNOWN: InstanceState["machine"][] = [
   { ...knownMachine, verified: false },
   { ...knownMachine, remounted: true },
 ];
-const VOLUMES_KNOWN: InstanceState["volume"][] = [
-  null,
-  knownVolume,
-  { ...knownVolume, missingSince: NOW - HOUR_MS },
-];
+const VOLUMES_KNOWN: InstanceState["volume"][] = [null, knownVolume, { ...knownVolume, missing: longEmpty }];
 const CREATES: InstanceState["creating"][] = [
   null,
   openCreate("machine"),
@@ -127,7 +124,7 @@ const VOLUMES: ObservedVolume[] = [
   none,
   unknown,
   noVolume,
-  { kind: "absent", snapshot },
+  { kind: "absent", snapshot, former: null },
   freeVolume,
   { ...freeVolume, id: "vol_7" },
   { ...freeVolume, hasData: false },

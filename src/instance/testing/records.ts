@@ -1,4 +1,4 @@
-import { DEFAULT_MACHINE_SIZE } from "../machine-request.ts";
+import { DEFAULT_MACHINE_SIZE } from "../sizes.ts";
 import {
   type MachinePhase,
   NOTHING_ASKED,
@@ -27,7 +27,13 @@ export function record(fields: Partial<InstanceState> = {}): InstanceState {
   };
   const fresh = newState(
     { userId: "user-1", sandboxId: "dXNlci0x", appName: "app", ownApp: null, volumeName: "kc_volume" },
-    { regions: ["ams", "fra"], machineSize: DEFAULT_MACHINE_SIZE, settings, fingerprint: "f1" },
+    {
+      regions: ["ams", "fra"],
+      machineSize: DEFAULT_MACHINE_SIZE,
+      sizeWished: false,
+      settings,
+      fingerprint: "f1",
+    },
     NOW,
   );
   return { ...fresh, ...fields };
@@ -58,6 +64,7 @@ export const knownMachine = {
   seen: true,
   verified: true,
   remounted: false,
+  destroysAsked: 0,
 };
 export const knownVolume = {
   id: "vol_1",
@@ -65,11 +72,14 @@ export const knownVolume = {
   createdAt: NOW - HOUR_MS,
   seen: true,
   hasData: true,
-  missingSince: null,
+  sizeGb: 10,
+  missing: null,
+  goneHolder: null,
 };
 export const knownCandidate = {
   id: "vol_2",
   region: "fra",
+  sizeGb: 10,
   createdAt: NOW - MINUTE_MS,
   seen: true,
   isOlderCopy: false,
@@ -91,7 +101,7 @@ export function overCreate(kind: Creating["kind"], fields: Partial<Creating> = {
 export const longEmpty = { looks: 9, since: NOW - HOUR_MS, at: NOW };
 
 export function recovery(fields: Partial<Recovery> = {}): Recovery {
-  return { since: NOW, empty: null, adoptsIntent: false, ...fields };
+  return { since: NOW, empty: null, adoptsIntent: false, appSearched: false, mayEnd: false, ...fields };
 }
 type Recovery = NonNullable<InstanceState["recovery"]>;
 
@@ -116,6 +126,7 @@ export function machineIn(phase: MachinePhase, fields: Partial<PresentMachine> =
     generation: 1,
     mount: { volumeId: "vol_1", isRightPath: true },
     size: DEFAULT_MACHINE_SIZE,
+    metadata: {},
     exit: null,
     createdAt: "2026-11-01T10:00:00Z",
     ...fields,
@@ -146,7 +157,7 @@ export const snapshot: Snapshot = {
   createdAt: new Date(NOW - HOUR_MS).toISOString(),
   at: NOW - HOUR_MS,
 };
-export const noVolume = { kind: "absent", snapshot: null } as const;
+export const noVolume = { kind: "absent", snapshot: null, former: null } as const;
 export const ready = { kind: "ready" } as const;
 
 export const freeVolume: PresentVolume = {
@@ -156,6 +167,8 @@ export const freeVolume: PresentVolume = {
   hasData: true,
   createdAt: NOW - 3_600_000,
   isReachable: true,
+  isWhole: true,
+  sizeGb: 10,
   holder: null,
   snapshot: null,
 };

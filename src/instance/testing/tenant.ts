@@ -4,7 +4,7 @@ import { inject } from "vitest";
 import { sandboxIdOf } from "../../auth/sandbox-id.ts";
 import { createFlyClient, type FlyClient } from "../../fly/client.ts";
 import type { FlyMachine, FlyVolume } from "../../fly/schemas.ts";
-import { DEFAULT_MACHINE_SIZE } from "../machine-request.ts";
+import { DEFAULT_MACHINE_SIZE } from "../sizes.ts";
 import { METADATA_USER, volumeNameOf } from "../names.ts";
 import type { KiloClawInstance } from "../object.ts";
 import type { StatusView } from "../operations.ts";
@@ -48,7 +48,12 @@ export async function tenant(userId: string, fields: Partial<InstanceState> = {}
   if (!made.ok) throw new Error(made.error.message);
   const sandboxId = await sandboxIdOf(userId);
   const volumeName = await volumeNameOf(sandboxId);
-  const wishes = { regions: ["ams", "fra"], machineSize: DEFAULT_MACHINE_SIZE, settings: NO_SETTINGS };
+  const wishes = {
+    regions: ["ams", "fra"],
+    machineSize: DEFAULT_MACHINE_SIZE,
+    sizeWished: false,
+    settings: NO_SETTINGS,
+  };
   const state = newState(
     { userId, sandboxId, appName: app, ownApp: null, volumeName },
     { ...wishes, fingerprint: "" },

@@ -1,0 +1,70 @@
+import { newMachine, withLeftover } from "./changes.ts";
+import { VOLUME_SIZE_GB } from "./sizes.ts";
+import type { InstanceState, MachineSize, Settings } from "./state.ts";
+import type { Step } from "./step.ts";
+
+/** What a recovery found beside what it needs is kept as long as the instance. */
+const NEVER = Number.MAX_SAFE_INTEGER;
+
+type Found = { settings: Settings | null; size: MachineSize | null; generation: number | null };
+
+/** The record with what was found in the place of what was lost; a wish that came meanwhile stands. */
+export function withRecovered(
+  state: InstanceState,
+  step: Extract<Step, { kind: "recover" }>,
+  { settings, size, generation }: Found,
+  now: number,
+): InstanceState {
+  const { machineId, volume, intent } = step;
+  const known = settings === null ? state.settings : fillSettings(state.settings, settings);
+  const isChanged = settings !== null && JSON.stringify(known) !== JSON.stringify(settings);
+  const isNewer = isChanged || state.generation > 1;
+  const found: InstanceState = {
+    ...state,
+    recovery: null,
+    doubtful: true,
+    settings: known,
+    settingsLost: machineId !== null && settings === null && !isWished(state.settings),
+    machineSize: state.sizeWished ? state.machineSize : (size ?? state.machineSize),
+    generation: (generation ?? state.generation) + (isNewer ? 1 : 0),
+    intent: state.recovery?.adoptsIntent === true ? (intent ?? state.intent) : state.intent,
+    machine: machineId === null ? null : { ...newMachine(machineId, now), seen: true },
+    volume:
+      volume === null
+        ? null
+        : {
+            ...volume,
+            region: volume.region === "" ? (state.regions[0] ?? "") : volume.region,
+            sizeGb: VOLUME_SIZE_GB,
+            createdAt: now,
+            seen: true,
+            missing: null,
+            goneHolder: null,
+          },
+  };
+  // Others of this instance are reported and kept, until everything is to go.
+  return step.others.reduce<InstanceState>(
+    (next, left) => withLeftover(next, left, now, { notBefore: NEVER }),
+    found,
+  );
+}
+
+/** What a newer wish says stands; what it leaves open is as the machine had it. */
+function fillSettings(wished: Settings, had: Settings): Settings {
+  return {
+    envVars: { ...had.envVars, ...wished.envVars },
+    kilocodeApiKey: wished.kilocodeApiKey ?? had.kilocodeApiKey,
+    kilocodeDefaultModel: wished.kilocodeDefaultModel ?? had.kilocodeDefaultModel,
+    channels: {
+      telegramBotToken: wished.channels.telegramBotToken ?? had.channels.telegramBotToken,
+      discordBotToken: wished.channels.discordBotToken ?? had.channels.discordBotToken,
+      slackBotToken: wished.channels.slackBotToken ?? had.channels.slackBotToken,
+      slackAppToken: wished.channels.slackAppToken ?? had.channels.slackAppToken,
+    },
+  };
+}
+
+function isWished({ envVars, kilocodeApiKey, kilocodeDefaultModel, channels }: Settings): boolean {
+  const values = [kilocodeApiKey, kilocodeDefaultModel, ...Object.values(channels)];
+  return Object.keys(envVars).length > 0 || values.some((value) => value !== null);
+}
