@@ -54,6 +54,7 @@ function describeRecord(record: InstanceState, now: number): string | null {
     return `a problem stands: ${record.lastError.code}: ${record.lastError.message}`;
   if (record.creating !== null) return `a create of a ${record.creating.kind} is open`;
   if (record.candidate) return "a candidate is left";
+  if (record.inventoryAt !== null) return "it is to look once more for what lists may have hidden";
   const due = record.leftovers.find(
     ({ notBefore, whenReady }) => notBefore <= now && (!whenReady || record.intent === "running"),
   );

@@ -40,6 +40,8 @@ export class Watch {
   readonly violations: string[] = [];
   readonly #cloud: Cloud;
   readonly #sentAt: number[] = [];
+  /** Deletions of an instance that was to go, which take effect even if its record is lost meanwhile. */
+  readonly #wished = new WeakSet<object>();
   #volumesBefore: Volume[] = [];
 
   constructor(cloud: Cloud) {
@@ -62,6 +64,7 @@ export class Watch {
       this.violate(`${action} was sent though there is no record`);
       return;
     }
+    if (record.intent === "destroyed") this.#wished.add(call);
     const effect = EFFECTS[action];
     if (effect === "bring_up" && record.intent !== "running") {
       this.violate(`${action} was sent while the intent was ${record.intent}`);
@@ -82,8 +85,8 @@ export class Watch {
   }
 
   /** The cloud has done it. */
-  took(call: Call<unknown>, answer: Answer<unknown>, record: InstanceState | null): void {
-    if (call.action === "deleteVolume" && answer.ok && record !== null && record.intent !== "destroyed") {
+  took(call: Call<unknown>, answer: Answer<unknown>): void {
+    if (call.action === "deleteVolume" && answer.ok && !this.#wished.has(call)) {
       const deleted = this.#volumesBefore.find(({ id }) => id === call.subject);
       if (deleted !== undefined) this.#judgeDeletion(deleted);
     }
