@@ -345,8 +345,8 @@ function refuseLease(cloud: Cloud, { id, lease }: Machine): Refusal | null {
 
 /** Stop and destroy don't refuse under somebody else's lease: they wait until it is over. */
 function afterLease<T>(cloud: Cloud, machine: Machine, act: (machine: Machine) => Answer<T>): Handled<T> {
-  const { lease } = machine;
-  if (lease === null || cloud.now >= lease.until) return act(machine);
+  const { lease, host } = machine;
+  if (lease === null || cloud.now >= lease.until || host.status !== "ok") return act(machine);
   return (reply) => {
     cloud.clock.at(lease.until - cloud.now, () => {
       reply(act(machine));
