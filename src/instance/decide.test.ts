@@ -4,7 +4,7 @@ import type { Observation } from "./observation.ts";
 import type { InstanceState, Intent } from "./state.ts";
 import type { Step } from "./step.ts";
 import { canBeSeen, everyObservation, recordsUnder } from "./testing/cells.ts";
-import { HOUR_MS, NOW, none, openCreate, record, recovery, saw } from "./testing/records.ts";
+import { HOUR_MS, none, NOW, openCreate, record, recovery, saw } from "./testing/records.ts";
 
 /** A step that is asked for, with what it is asked for on. */
 type Asked = { state: InstanceState; seen: Observation; step: Step };
@@ -79,6 +79,8 @@ describe("over everything that can be known and seen", () => {
         "drop_candidate",
         "clear_create",
         "delete_leftover",
+        "note_found",
+        "postpone_inventory",
       ]),
     );
   });
@@ -130,7 +132,7 @@ describe("over everything that can be known and seen", () => {
   it.each(KEPT)("makes a volume only where none of the name is known to exist (%s)", (intent) => {
     const doubles = ({ state, seen: { volume }, step }: Asked): boolean =>
       step.kind === "create_volume" &&
-      (volume.kind !== "absent" || (state.volume !== null && state.volume.missingSince === null));
+      (volume.kind !== "absent" || (state.volume !== null && state.volume.missing === null));
     expect(kindsUnder(intent)).toContain("create_volume");
     expect(firstAgainst(intent, doubles)).toBeUndefined();
   });
@@ -160,8 +162,8 @@ it("waits out the pause after a failed step, whatever is seen", () => {
   expect(decision).toMatchObject({ kind: "wait", until: NOW + 1_000 });
 });
 
-it("looks for lost ids before it acts on any intent", () => {
-  for (const intent of ALL) {
+it("looks for lost ids before it acts on an intent to keep the instance", () => {
+  for (const intent of KEPT) {
     const seen = saw(none, none, none, { inventory: { kind: "seen", machines: [], volumes: [] } });
     expect(decide(record({ intent, recovery: recovery() }), seen, NOW)).toMatchObject({ kind: "wait" });
   }

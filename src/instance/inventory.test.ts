@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import { inventory } from "./inventory.ts";
 import type { Inventory } from "./observation.ts";
 import { appAtFly, valueOf } from "./testing/app-at-fly.ts";
+import { ownAppAt } from "./testing/records.ts";
 
 /** The ids of what was found, in its order. */
 function idsOf(found: Inventory) {
@@ -82,7 +83,7 @@ it("keeps what is on a host that is away in view", async () => {
 
 it("finds nothing in an app of the tenant's own that does not exist, and knows nothing of a shared one", async () => {
   const { fly, record } = await appAtFly("inventory-app");
-  const ownApp = { orgSlug: "personal", stage: "ready", renames: 0, secretsVersion: null } as const;
+  const ownApp = ownAppAt("ready");
   const elsewhere = { appName: "kc-of-nobody" };
   expect(idsOf(await inventory(record({ ...elsewhere, ownApp }), fly))).toEqual({
     machines: [],

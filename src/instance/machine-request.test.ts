@@ -4,11 +4,11 @@ import { envSeal } from "./env-seal.ts";
 import { machineRequest, settingsFrom } from "./machine-request.ts";
 import { NO_SETTINGS } from "./settings.ts";
 import type { InstanceState, Settings } from "./state.ts";
-import { record } from "./testing/records.ts";
+import { ownAppAt, record } from "./testing/records.ts";
 
 const tokens = await machineTokensOf("a secret of the Worker's own", "dXNlci0x");
 const DEFAULTS = { image: "registry.fly.io/app@sha256:1", allowedOrigins: ["https://claw.kilo.ai"] };
-const ownApp = { orgSlug: "org", stage: "ready", renames: 0, secretsVersion: 12 } as const;
+const ownApp = ownAppAt("ready", { secretsVersion: 12 });
 
 const everything: Settings = {
   envVars: { GREETING: "hello", EMPTY: "", MANY_LINES: "a\nb" },

@@ -70,6 +70,7 @@ function fromFirst(record: Record<string, unknown>): Record<string, unknown> {
     | "lastStartedAt"
     | "sizeWished"
     | "settingsLost"
+    | "inventoryAt"
     | "toldLossOf"
   > = {
     version: 2,
@@ -85,6 +86,7 @@ function fromFirst(record: Record<string, unknown>): Record<string, unknown> {
     swept: null,
     sizeWished: false,
     settingsLost: false,
+    inventoryAt: null,
     toldLossOf: null,
     machine: machine === null ? null : { ...machine, verified: true, remounted: false, destroysAsked: 0 },
     volume:

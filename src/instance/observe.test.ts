@@ -4,7 +4,15 @@ import type { Observation } from "./observation.ts";
 import { observe } from "./observe.ts";
 import type { InstanceState } from "./state.ts";
 import { type AppAtFly, appAtFly, valueOf } from "./testing/app-at-fly.ts";
-import { knownMachine, knownVolume, leftover, openCreate, recovery, snapshot } from "./testing/records.ts";
+import {
+  knownMachine,
+  knownVolume,
+  leftover,
+  openCreate,
+  ownAppAt,
+  recovery,
+  snapshot,
+} from "./testing/records.ts";
 
 const health = async (): Promise<Health> => ({ kind: "answered", state: "ready", stage: "gateway" });
 
@@ -199,7 +207,7 @@ describe("the volume", () => {
 });
 
 describe("an app of the tenant's own", () => {
-  const ownApp = { orgSlug: "personal", stage: "created", renames: 0, secretsVersion: null } as const;
+  const ownApp = ownAppAt("created", { orgSlug: "personal" });
 
   it("is seen with the addresses that it has", async () => {
     const at = await appAtFly("app-addresses");
@@ -229,7 +237,7 @@ describe("an app of the tenant's own", () => {
     const seeApp = async (fields: Partial<InstanceState>) =>
       (await see(at, { intent: "running", appName, ...fields })).seen.app;
     expect(await seeApp({ ownApp })).toEqual({ kind: "absent" });
-    const wanted = { ...ownApp, stage: "wanted" } as const;
+    const wanted = ownAppAt("wanted", { orgSlug: "personal" });
     expect(await seeApp({ ownApp: wanted })).toEqual({ kind: "none" });
     expect(await seeApp({ ownApp: wanted, creating: openCreate("app") })).toEqual({ kind: "absent" });
   });

@@ -15,7 +15,7 @@ import {
   type PresentVolume,
   type Unknown,
 } from "./observation.ts";
-import { dueLeftover, notVisibleYet } from "./patience.ts";
+import { dueLeftover, isInventoryDue, notVisibleYet } from "./patience.ts";
 import type { InstanceState } from "./state.ts";
 
 export type ObservePorts = {
@@ -63,7 +63,14 @@ async function ask(
   ]);
   const seen = { ...NOTHING_ASKED, machine, volume, candidate, gateway };
   const leftover = await observeLeftover(state, seen, fly, now);
-  if (state.intent !== "destroyed" || !isEverythingGone(state, seen)) return { ...seen, leftover };
+  if (state.intent !== "destroyed") {
+    const isDue =
+      leftover.kind === "none" &&
+      isInventoryDue(state, now) &&
+      isAtRest(state, seen, gateway.kind === "ready");
+    return { ...seen, leftover, inventory: isDue ? await inventory(state, fly) : nothingAsked };
+  }
+  if (!isEverythingGone(state, seen)) return { ...seen, leftover };
   return {
     ...seen,
     leftover,
@@ -168,7 +175,10 @@ async function observeVolume(
   if (seen.kind === "unknown") return seen;
   if (seen.kind === "present") return withHolder(state, machine, seen, fly);
   if (notVisibleYet(state.volume, now)) return ABSENT;
-  // Gone by its id; one of its name that a machine of ours mounts, or that was found again, may have taken its place.
+  // Gone by its id; what the machine mounts, or another of its name, may have taken its place.
+  const mounted = machine.kind === "present" ? (machine.mount?.volumeId ?? id) : id;
+  const moved = mounted === id ? seen : await lookAtVolume(state, fly, mounted);
+  if (moved.kind !== "absent") return moved;
   const byName = await volumeByName(state, machine, fly, [id]);
   if (byName.kind !== "absent" || state.intent === "destroyed") return byName;
   const [snapshot, former] = await Promise.all([newestSnapshot(state, fly, id), formerVolume(state, fly)]);
@@ -188,6 +198,7 @@ async function volumeByName(
   if (!found.ok) return isGone(state, found.error) ? ABSENT : unknown(found.error);
   const others = new Set([...except, state.candidate?.id, ...state.leftovers.map(({ id }) => id)]);
   const mounted = machine.kind === "present" ? machine.mount?.volumeId : undefined;
+  if (mounted !== undefined && !except.includes(mounted)) others.delete(mounted);
   const [best] = found.value
     .filter((volume) => !others.has(volume.id) && (sentAt === null || wasMadeSince(volume, sentAt)))
     .toSorted(

@@ -1,25 +1,18 @@
 import { describe, expect, it } from "vitest";
 import { appNameOf } from "./names.ts";
-import { applyOutcome, beginStep, noteSeen, type Outcome } from "./outcome.ts";
+import { applyOutcome, beginStep, type Outcome } from "./outcome.ts";
 import { NO_SETTINGS } from "./settings.ts";
 import { type InstanceState, LEFTOVERS_MAX, withIntent } from "./state.ts";
 import type { Step } from "./step.ts";
 import {
-  absent,
-  freeVolume,
   HOUR_MS,
   knownCandidate,
-  knownMachine,
   leftover,
-  machineIn,
-  MINUTE_MS,
-  none,
-  noVolume,
   NOW,
   openCreate,
+  ownAppAt,
   record,
   recovery,
-  saw,
   SECOND_MS,
   wanted,
 } from "./testing/records.ts";
@@ -84,11 +77,11 @@ describe("a copy that a machine is made on", () => {
 
   it("is known as an older copy by what its create began with, also when the answer was lost", () => {
     const source = { kind: "snapshot", snapshotId: "vs_1", createdAt: "2026-11-01" } as const;
-    const create: Step = { kind: "create_candidate", name: "kc_volume", region: "fra", source };
+    const create: Step = { kind: "create_candidate", name: "kc_volume", region: "fra", sizeGb: 10, source };
     const created: Outcome = { kind: "volume_created", id: "vol_2", region: "fra" };
     expect(after(wanted(), create, created).candidate).toMatchObject({ id: "vol_2", isOlderCopy: true });
     const lost = after(wanted(), create, { kind: "outcome_unknown", message: "silence" });
-    const found: Step = { kind: "adopt_candidate", id: "vol_2", region: "fra" };
+    const found: Step = { kind: "adopt_candidate", id: "vol_2", region: "fra", sizeGb: 10 };
     expect(after(lost, found)).toMatchObject({ candidate: { isOlderCopy: true }, creating: null });
   });
 });
@@ -212,11 +205,15 @@ describe("what was found again of a lost record", () => {
   it("does without settings that can't be read, and a region that nobody tells", () => {
     const bare: Outcome = { kind: "recovered", settings: null, size: null, generation: null };
     const volume = { id: "vol_1", region: "", hasData: true };
-    expect(after(lost({ generation: 2 }), { ...recover, volume }, bare)).toMatchObject({
+    expect(after(lost(), { ...recover, volume }, bare)).toMatchObject({
       settings: NO_SETTINGS,
-      generation: 2,
+      settingsLost: true,
+      generation: 1,
       volume: { region: "ams" },
     });
+    // Of what was wished since, something is known.
+    const settings = { ...NO_SETTINGS, kilocodeApiKey: "key" };
+    expect(after(lost({ settings }), recover, bare).settingsLost).toBe(false);
   });
 
   it("keeps what it found beside for as long as the instance is kept", () => {
@@ -224,18 +221,15 @@ describe("what was found again of a lost record", () => {
     expect(kept).toMatchObject({ kind: "machine", id: "m2", notBefore: Number.MAX_SAFE_INTEGER });
   });
 
-  it("is pending for a destroy that asked", () => {
-    const destroying = withIntent(lost(), "destroyed", NOW);
-    expect(after(destroying, recover, found)).toMatchObject({
-      intent: "destroyed",
-      pendingDestroyMachineId: "m1",
-      pendingDestroyVolumeId: "vol_1",
-    });
+  it("keeps the size of the machine, unless another was wished since", () => {
+    const wished = { cpuKind: "performance", cpus: 2, memoryMb: 4_096 } as const;
+    const state = lost({ machineSize: wished, sizeWished: true });
+    expect(after(state, recover, found).machineSize).toEqual(wished);
   });
 });
 
 describe("an app of the tenant's own", () => {
-  const ownApp = { orgSlug: "org", stage: "wanted", renames: 0, secretsVersion: null } as const;
+  const ownApp = ownAppAt("wanted");
   const create: Step = { kind: "create_app", name: "app" };
 
   it("is made, and ready when it has the key", () => {
@@ -250,72 +244,11 @@ describe("an app of the tenant's own", () => {
     const taken = after(record({ ownApp }), create, { kind: "app_taken" });
     expect(taken).toMatchObject({ nameConflicts: 1, lastError: { code: "app_name_taken" }, appName: "app" });
     const name = appNameOf("user-1", 1);
-    expect(after(taken, { kind: "rename_app", renames: 1, name })).toMatchObject({
+    expect(after(taken, { kind: "rename_app", renames: 1, name, isSearched: false })).toMatchObject({
       appName: name,
       ownApp: { renames: 1 },
       nameConflicts: 0,
       creating: null,
     });
-  });
-});
-
-describe("what was seen", () => {
-  it("tells of data once a machine of ours mounts the volume, and never takes that back", () => {
-    const { volume } = wanted();
-    const state = wanted({ volume: volume === null ? null : { ...volume, hasData: false } });
-    const mounted = noteSeen(state, saw(machineIn("up")), NOW);
-    expect(mounted.volume?.hasData).toBe(true);
-    const empty = { ...freeVolume, hasData: false };
-    expect(noteSeen(mounted, saw(none, empty), NOW).volume?.hasData).toBe(true);
-    const strange = saw(machineIn("up", { ours: false }));
-    expect(noteSeen(state, strange, NOW).volume?.hasData).toBe(false);
-  });
-
-  it("dates since when the volume is missing, and forgets it when the volume is back", () => {
-    const once = noteSeen(wanted(), saw(none, noVolume), NOW);
-    const twice = noteSeen(once, saw(none, noVolume), NOW + MINUTE_MS);
-    expect([once.volume?.missingSince, twice.volume?.missingSince]).toEqual([NOW, NOW]);
-    expect(noteSeen(twice, saw(none, freeVolume), NOW).volume?.missingSince).toBeNull();
-  });
-
-  it("dates since when the machine goes from one state to the next, until it rests", () => {
-    const see = (state: InstanceState, phase: "starting" | "stopping" | "up", at: number) =>
-      noteSeen(state, saw(machineIn(phase)), at);
-    const first = see(wanted(), "starting", NOW);
-    const second = see(first, "stopping", NOW + MINUTE_MS);
-    expect(second.watched).toMatchObject({ since: NOW + MINUTE_MS, restlessSince: NOW });
-    expect(see(second, "up", NOW + MINUTE_MS).watched).toMatchObject({ restlessSince: null });
-  });
-
-  it("dates since when a host is away", () => {
-    const away = { kind: "unreachable", id: "m1" } as const;
-    const first = noteSeen(wanted(), saw(away), NOW);
-    const second = noteSeen(first, saw(away), NOW + MINUTE_MS);
-    expect(second.watched).toEqual({
-      flyState: "unreachable",
-      since: NOW,
-      restlessSince: null,
-      silentSince: null,
-    });
-  });
-
-  it("counts looks in a row that found nothing of an open create, once it must be over", () => {
-    const look = (state: InstanceState, askedAt: number) =>
-      noteSeen(state, { ...saw(none, noVolume), askedAt }, askedAt);
-    const state = record({ creating: openCreate("volume") });
-    const early = look(state, NOW + MINUTE_MS);
-    expect(early.creating?.empty).toBeNull();
-    const late = NOW + 75 * SECOND_MS;
-    const twice = look(look(early, late), late + 20 * SECOND_MS);
-    expect(twice.creating?.empty).toEqual({ looks: 2, since: late, at: late + 20 * SECOND_MS });
-    const found = noteSeen(twice, { ...saw(none, freeVolume), askedAt: late }, late);
-    expect(found.creating?.empty).toBeNull();
-    // So long apart, each may have met a list that was wrong.
-    expect(look(twice, late + HOUR_MS).creating?.empty).toMatchObject({ looks: 1 });
-  });
-
-  it("keeps everything of a machine that is not there", () => {
-    const machine = { ...knownMachine, seen: false };
-    expect(noteSeen(wanted({ machine }), saw(absent), NOW).machine).toEqual(machine);
   });
 });

@@ -1,27 +1,16 @@
 import { describe, expect, it } from "vitest";
-import { applyDecision, applyOutcome, beginStep, noteSeen, type Outcome } from "./outcome.ts";
+import { applyOutcome, beginStep, type Outcome } from "./outcome.ts";
 import { type InstanceState, withIntent } from "./state.ts";
-import type { Decision, Step } from "./step.ts";
-import {
-  absent,
-  freeVolume,
-  HOUR_MS,
-  knownMachine,
-  knownVolume,
-  machineIn,
-  noVolume,
-  NOW,
-  openCreate,
-  record,
-  saw,
-  SECOND_MS,
-} from "./testing/records.ts";
+import { DEFAULT_MACHINE_SIZE } from "./sizes.ts";
+import type { Step } from "./step.ts";
+import { HOUR_MS, knownMachine, knownVolume, NOW, openCreate, record, SECOND_MS } from "./testing/records.ts";
 
 const createMachine: Step = { kind: "create_machine", name: "dXNlci0x", region: "ams", volumeId: "vol_1" };
 const createVolume: Step = {
   kind: "create_volume",
   name: "kc_volume",
   region: "ams",
+  sizeGb: 10,
   source: { kind: "empty" },
   isReplacement: false,
 };
@@ -232,7 +221,14 @@ it("marks the host as full where a step that needs no region finds no room", () 
 });
 
 it("does not wait for an update to what has been overtaken meanwhile", () => {
-  const update: Step = { kind: "update_machine", id: "m1", generation: 1, remounts: false };
+  const update: Step = {
+    kind: "update_machine",
+    id: "m1",
+    generation: 1,
+    size: DEFAULT_MACHINE_SIZE,
+    metadata: {},
+    remounts: false,
+  };
   expect(after(record({ generation: 1 }), update, { kind: "done" }).accepted).toEqual({
     kind: "update_machine",
     at: NOW,
@@ -248,70 +244,4 @@ it("remembers the step that Fly accepted last, until there is another machine", 
   );
   expect(stopped.accepted).toEqual({ kind: "stop_machine", at: NOW });
   expect(after(stopped, createMachine, { kind: "machine_created", id: "m7" }).accepted).toBeNull();
-});
-
-describe("what a decision tells", () => {
-  const settled = (status: "running" | "stopped"): Decision => ({
-    kind: "settled",
-    status,
-    reason: "",
-    problem: null,
-    againAt: null,
-  });
-
-  it("dates the changes of the status, and only those", () => {
-    const running = applyDecision(record({ status: "starting" }), settled("running"), NOW + 1);
-    expect(running).toMatchObject({ status: "running", statusSince: NOW + 1, lastStartedAt: NOW + 1 });
-    expect(applyDecision(running, settled("running"), NOW + 9)).toEqual(running);
-    expect(applyDecision({ ...running, failures: 9 }, settled("running"), NOW + 9).failures).toBe(0);
-    expect(applyDecision(running, settled("stopped"), NOW + 5)).toMatchObject({ lastStoppedAt: NOW + 5 });
-  });
-
-  it("takes an error back when there is none any more", () => {
-    const lastError = { code: "fly_busy", message: "busy", at: NOW, attempts: 1, nextTryAt: null } as const;
-    expect(applyDecision(record({ lastError }), settled("running"), NOW).lastError).toBeNull();
-  });
-
-  it("counts a look that failed like a step that failed", () => {
-    const blind: Decision = {
-      kind: "wait",
-      on: "time",
-      until: NOW,
-      reason: "",
-      status: "starting",
-      problem: { code: "fly_unreachable", message: "silence" },
-      failed: true,
-    };
-    const once = applyDecision(record(), blind, NOW);
-    expect(once).toMatchObject({ failures: 1, retryAt: NOW + SECOND_MS });
-    expect(applyDecision(once, blind, NOW)).toMatchObject({ failures: 2, retryAt: NOW + 2 * SECOND_MS });
-  });
-});
-
-describe("what was seen", () => {
-  it("shows that a fresh resource is visible", () => {
-    const machine = { ...knownMachine, seen: false };
-    const volume = { ...knownVolume, seen: false };
-    const state = record({ machine, volume });
-    const blind = noteSeen(state, saw(absent, noVolume), NOW);
-    expect([blind.machine?.seen, blind.volume?.seen]).toEqual([false, false]);
-    expect(noteSeen(state, saw(machineIn("up")), NOW).machine?.seen).toBe(true);
-    expect(noteSeen(state, saw(absent, freeVolume), NOW).volume?.seen).toBe(true);
-  });
-
-  it("dates the machine's state and the silence of its controller", () => {
-    const silent = { kind: "unknown", why: "silent" } as const;
-    const see = (
-      state: InstanceState,
-      phase: "up" | "down",
-      gateway: Parameters<typeof saw>[2],
-      at: number,
-    ) => noteSeen(state, saw(machineIn(phase), undefined, gateway), at);
-    const up = see(record(), "up", { kind: "ready" }, NOW);
-    expect(up.watched).toEqual({ flyState: "up", since: NOW, restlessSince: null, silentSince: null });
-    const quiet = see(see(up, "up", silent, NOW + 1), "up", silent, NOW + 2);
-    expect(quiet.watched).toMatchObject({ flyState: "up", since: NOW, silentSince: NOW + 1 });
-    expect(see(quiet, "up", { kind: "ready" }, NOW + 3).watched?.silentSince).toBeNull();
-    expect(see(quiet, "down", undefined, NOW + 4).watched?.since).toBe(NOW + 4);
-  });
 });

@@ -4,6 +4,7 @@ import {
   withCreatedMachine,
   withFull,
   countBringUp,
+  withFound,
   withGivenUp,
   withLeftover,
   withLeftoverTried,
@@ -16,7 +17,13 @@ import {
   withVolume,
 } from "./changes.ts";
 import { withRecovered } from "./recovered.ts";
-import type { InstanceState, MachineSize, ProblemCode, Settings } from "./state.ts";
+import {
+  type InstanceState,
+  INVENTORY_AFTER_MS,
+  type MachineSize,
+  type ProblemCode,
+  type Settings,
+} from "./state.ts";
 import type { Step } from "./step.ts";
 import { failed, succeeded } from "./told.ts";
 import { lossOf } from "./warning.ts";
@@ -59,9 +66,8 @@ export function beginStep(known: InstanceState, step: Step, now: number): Instan
   const { creating } = state;
   const isRepeated = creating?.kind === kind;
   return {
-    ...state,
     // Of a volume, only lists tell that an earlier create left nothing; names of machines are unique.
-    doubtful: state.doubtful || (isRepeated && kind !== "machine"),
+    ...withDoubt(state, isRepeated && kind !== "machine", now),
     creating: {
       kind,
       name: "name" in step ? step.name : state.appName,
@@ -72,6 +78,10 @@ export function beginStep(known: InstanceState, step: Step, now: number): Instan
       source: "source" in step ? step.source.kind : "empty",
     },
   };
+}
+
+function withDoubt(state: InstanceState, isNew: boolean, now: number): InstanceState {
+  return isNew ? { ...state, doubtful: true, inventoryAt: now + INVENTORY_AFTER_MS } : state;
 }
 
 /** What a step makes at Fly; null for a step that makes nothing. */
@@ -180,7 +190,7 @@ function done(state: InstanceState, step: Step, now: number): InstanceState | nu
     case "drop_candidate":
       return withoutCandidate(state, now);
     case "clear_create":
-      return { ...state, creating: null, doubtful: state.doubtful || state.creating?.kind !== "machine" };
+      return withDoubt({ ...state, creating: null }, state.creating?.kind !== "machine", now);
     case "mark_down":
       return withMarkedDown(state, step, now);
     case "start_machine":
@@ -199,6 +209,10 @@ function done(state: InstanceState, step: Step, now: number): InstanceState | nu
         ...state,
         swept: null,
       });
+    case "note_found":
+      return withFound({ ...state, inventoryAt: null }, step.found, now);
+    case "postpone_inventory":
+      return { ...state, inventoryAt: now + INVENTORY_AFTER_MS };
     case "delete_leftover":
     case "postpone_leftover":
       return withLeftoverTried(state, step.left, now);

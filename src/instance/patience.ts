@@ -152,6 +152,11 @@ export function dueLeftover(state: InstanceState, isReady: boolean, now: number)
   return state.leftovers.find((left) => isAllowed(state, left, isReady, now) && left.retryAt <= now) ?? null;
 }
 
+/** Whether everything of the instance is to be looked for once more. */
+export function isInventoryDue({ inventoryAt }: InstanceState, now: number): boolean {
+  return inventoryAt !== null && inventoryAt <= now;
+}
+
 /** At rest, but with the next leftover in view. */
 export function settledWithLeftovers(
   state: InstanceState,
@@ -162,6 +167,7 @@ export function settledWithLeftovers(
   const instants = state.leftovers
     .filter((left) => isReady || !left.whenReady)
     .map(({ retryAt, notBefore }) => Math.max(retryAt, notBefore));
+  if (state.inventoryAt !== null) instants.push(state.inventoryAt);
   return settled(status, reason, instants.length === 0 ? null : Math.min(...instants));
 }
 

@@ -81,6 +81,8 @@ export async function prepare(state: InstanceState, step: Step, ports: PerformPo
     case "forget_machine":
     case "give_up_machine":
     case "note_leftovers":
+    case "note_found":
+    case "postpone_inventory":
     case "postpone_leftover":
     case "forget_leftover":
     case "clear_create":

@@ -1,10 +1,7 @@
-import { newMachine, withLeftover } from "./changes.ts";
+import { newMachine, withFound } from "./changes.ts";
 import { VOLUME_SIZE_GB } from "./sizes.ts";
-import type { InstanceState, MachineSize, Settings } from "./state.ts";
+import { type InstanceState, INVENTORY_AFTER_MS, type MachineSize, type Settings } from "./state.ts";
 import type { Step } from "./step.ts";
-
-/** What a recovery found beside what it needs is kept as long as the instance. */
-const NEVER = Number.MAX_SAFE_INTEGER;
 
 type Found = { settings: Settings | null; size: MachineSize | null; generation: number | null };
 
@@ -23,6 +20,7 @@ export function withRecovered(
     ...state,
     recovery: null,
     doubtful: true,
+    inventoryAt: now + INVENTORY_AFTER_MS,
     settings: known,
     settingsLost: machineId !== null && settings === null && !isWished(state.settings),
     machineSize: state.sizeWished ? state.machineSize : (size ?? state.machineSize),
@@ -42,11 +40,7 @@ export function withRecovered(
             goneHolder: null,
           },
   };
-  // Others of this instance are reported and kept, until everything is to go.
-  return step.others.reduce<InstanceState>(
-    (next, left) => withLeftover(next, left, now, { notBefore: NEVER }),
-    found,
-  );
+  return withFound(found, step.others, now);
 }
 
 /** What a newer wish says stands; what it leaves open is as the machine had it. */

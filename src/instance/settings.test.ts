@@ -35,7 +35,8 @@ it("takes variables as a whole, and equal ones for equal in any order", () => {
 
 it("makes a new generation of changed settings only, and brings a running machine up with it", () => {
   const state = record({ status: "running", settings: known });
-  const take = (settings: typeof known) => takeOver(state, state.machineSize, settings, "f2", NOW + 1);
+  const wished = { machineSize: state.machineSize, sizeWished: false, fingerprint: "f2" };
+  const take = (settings: typeof known) => takeOver(state, { ...wished, settings }, NOW + 1);
   expect(take(known)).toBe(state);
   expect(take({ ...known, kilocodeApiKey: "other" })).toMatchObject({
     generation: 2,
@@ -46,9 +47,25 @@ it("makes a new generation of changed settings only, and brings a running machin
   });
   const stopped = record({ status: "stopped" });
   const larger = { ...stopped.machineSize, memoryMb: 4_096 };
-  expect(takeOver(stopped, larger, stopped.settings, "f2", NOW)).toMatchObject({
+  expect(
+    takeOver(stopped, { ...wished, machineSize: larger, sizeWished: true, settings: stopped.settings }, NOW),
+  ).toMatchObject({
     generation: 2,
     status: "stopped",
     machineSize: larger,
+    sizeWished: true,
+  });
+});
+
+it("ends with changed settings what was only there to protect Fly from repetition", () => {
+  const state = record({ failures: 4, retryAt: NOW + 60_000, bringUps: [NOW], capacityTries: 3 });
+  const settings = { ...state.settings, kilocodeDefaultModel: "other" };
+  const wished = { machineSize: state.machineSize, sizeWished: false, settings, fingerprint: "f2" };
+  expect(takeOver(state, wished, NOW)).toMatchObject({
+    failures: 0,
+    retryAt: null,
+    bringUps: [],
+    capacityTries: 0,
+    lastError: null,
   });
 });

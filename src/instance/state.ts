@@ -94,6 +94,9 @@ const candidateSchema = z.strictObject({
 const emptySchema = z.strictObject({ looks: z.int(), since: z.number(), at: z.number() }).nullable();
 export type Empty = z.infer<typeof emptySchema>;
 
+/** By then lists show what was made before (fly-machines-api.md F-03). */
+export const INVENTORY_AFTER_MS = 120_000;
+
 /** What is to go, and is not needed for anything else. */
 const leftoverSchema = z.strictObject({
   kind: z.enum(["machine", "volume"]),
@@ -230,6 +233,8 @@ export const instanceStateSchema = z.strictObject({
     .nullable(),
   /** A look-up by name once decided that something was not there: a destroy looks twice before it ends. */
   doubtful: z.boolean(),
+  /** When everything of the instance is looked for once more, since a list may have hidden something. */
+  inventoryAt: z.number().nullable(),
   /** The volume or copy of whose loss the user was told. */
   toldLossOf: z.string().nullable(),
   /** Looks of a destroy for anything of this instance. */
@@ -314,6 +319,7 @@ export function newState(identity: Identity, wishes: Wishes, now: number): Insta
     leftovers: [],
     creating: null,
     doubtful: false,
+    inventoryAt: now + INVENTORY_AFTER_MS,
     toldLossOf: null,
     swept: null,
     watched: null,

@@ -61,6 +61,9 @@ export type Step =
   | { kind: "delete_leftover"; left: Left }
   | { kind: "postpone_leftover"; left: Left }
   | { kind: "forget_leftover"; left: Left }
+  /** What was found beside what the instance needs: reported, and kept as long as the instance. */
+  | { kind: "note_found"; found: Left[] }
+  | { kind: "postpone_inventory" }
   /** A create that was sent and left nothing behind. */
   | { kind: "clear_create" }
   /** The machine went down on its own: say so before it is brought back. */

@@ -7,13 +7,14 @@ export type Warning = { what: "data_loss" | "settings_lost" | "more_than_one" | 
 /** What is to be said when a step is begun. */
 export function warningsOf(state: InstanceState, step: Step): Warning[] {
   const loss = lossOf(state, step);
+  const found = step.kind === "recover" ? step.others : step.kind === "note_found" ? step.found : [];
   return [
     ...(loss === null ? [] : [{ what: "data_loss", why: loss.why } as const]),
-    ...(step.kind === "recover" && step.others.length > 0
+    ...(found.length > 0
       ? [
           {
             what: "more_than_one",
-            why: `More of this instance was found than it needs, and is kept: ${step.others.map(({ id }) => id).join(", ")}.`,
+            why: `More of this instance was found than it needs, and is kept: ${found.map(({ id }) => id).join(", ")}.`,
           } as const,
         ]
       : []),

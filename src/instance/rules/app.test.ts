@@ -7,11 +7,13 @@ import {
   absent,
   doomed,
   freeVolume,
-  NOW,
+  longEmpty,
   none,
   noVolume,
+  NOW,
   openCreate,
   overCreate,
+  ownAppAt,
   record,
   recovery,
   saw,
@@ -20,13 +22,7 @@ import {
 
 type OwnApp = NonNullable<InstanceState["ownApp"]>;
 
-const own = (fields: Partial<OwnApp> = {}): OwnApp => ({
-  orgSlug: "org",
-  stage: "wanted",
-  renames: 0,
-  secretsVersion: null,
-  ...fields,
-});
+const own = ({ stage = "wanted", ...fields }: Partial<OwnApp> = {}): OwnApp => ownAppAt(stage, fields);
 const ours = (hasV4: boolean, hasV6: boolean): ObservedApp => ({ kind: "ours", hasV4, hasV6 });
 const stranger: ObservedApp = { kind: "stranger" };
 
@@ -90,7 +86,10 @@ describe.each(["running", "stopped"] as const)(
     });
 
     it("a new app that is not visible yet is waited for, and not made again", () => {
-      expect(decideOn(absent, { stage: "created" })).toMatchObject({ kind: "wait", problem: null });
+      expect(decideOn(absent, { stage: "created", madeAt: NOW })).toMatchObject({
+        kind: "wait",
+        problem: null,
+      });
       expect(decideOn(none, { stage: "created" })).toMatchObject({ kind: "wait", failed: true });
     });
 
@@ -109,13 +108,13 @@ it("is not asked for any more when it is ready", () => {
 });
 
 describe("of an instance whose ids were lost", () => {
-  const lost = (app: ObservedApp) => {
-    const nothing = { kind: "seen", machines: [], volumes: [freeVolume] } as const;
+  const lost = (app: ObservedApp, ownApp: Partial<OwnApp> = {}, appSearched = false) => {
+    const inventory = { kind: "seen", machines: [], volumes: [freeVolume] } as const;
     const seen = saw(none, none, none, {
       app,
-      inventory: { ...nothing, machines: [], volumes: [freeVolume] },
+      inventory: { ...inventory, machines: [], volumes: [freeVolume] },
     });
-    return decide(record({ ownApp: own(), recovery: recovery() }), seen, NOW);
+    return decide(record({ ownApp: own(ownApp), recovery: recovery({ appSearched }) }), seen, NOW);
   };
 
   it("the app is looked for under its first name, and under the next where that is a stranger's", () => {
@@ -127,8 +126,11 @@ describe("of an instance whose ids were lost", () => {
     for (const app of [none, unknown]) expect(lost(app)).toMatchObject({ kind: "wait", failed: true });
   });
 
-  it("an app that does not exist stands in no way", () => {
-    expect(lost(absent)).toMatchObject({ step: { kind: "recover" } });
+  it("an app that does not exist stands in no way, once every name that it could have was looked at", () => {
+    expect(lost(absent)).toMatchObject({ step: { kind: "rename_app", renames: 1, isSearched: false } });
+    const last = lost(absent, { renames: 5 });
+    expect(last).toMatchObject({ step: { kind: "rename_app", renames: 0, isSearched: true } });
+    expect(lost(absent, {}, true)).toMatchObject({ step: { kind: "recover" } });
   });
 });
 
@@ -153,8 +155,20 @@ describe("of an instance that is to be destroyed", () => {
     });
   });
 
-  it("an app that a stranger has is not deleted, nor waited for", () => {
-    expect(ended(stranger)).toMatchObject({ step: { kind: "erase" } });
+  it("an app that a stranger has, and that was never ours, is not deleted, nor waited for", () => {
+    expect(ended(stranger, { ownApp: own() })).toMatchObject({ step: { kind: "erase" } });
+  });
+
+  it("an app that was ours, and that Fly no longer shows, is waited for, since a bad token looks the same", () => {
+    expect(ended(stranger)).toMatchObject({ kind: "wait", problem: { code: "fly_unauthorized" } });
+  });
+
+  it("an app that may have had to take a later name is looked for under each", () => {
+    const fields = { ownApp: own(), doubtful: true, swept: longEmpty };
+    expect(ended(absent, fields)).toMatchObject({ step: { kind: "rename_app", renames: 1 } });
+    expect(ended(absent, { ...fields, ownApp: own({ renames: 5 }) })).toMatchObject({
+      step: { kind: "erase" },
+    });
   });
 
   it("an app that may still come of an open create is waited for", () => {

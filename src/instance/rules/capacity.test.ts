@@ -4,16 +4,16 @@ import type { Observation } from "../observation.ts";
 import { type InstanceState, LEFTOVERS_MAX } from "../state.ts";
 import {
   freeVolume,
-  HOUR_MS,
   heldBy,
+  HOUR_MS,
   knownCandidate,
   knownVolume,
   leftover,
   machineIn,
   MINUTE_MS,
-  NOW,
   none,
   noVolume,
+  NOW,
   openCreate,
   overCreate,
   ready,

@@ -10,8 +10,8 @@ import {
   leftover,
   machineIn,
   MINUTE_MS,
-  NOW,
   none,
+  NOW,
   ready,
   saw,
   SECOND_MS,
@@ -51,12 +51,12 @@ it("goes before a machine is made, since it may hold what that needs", () => {
 it("keeps nothing from being at rest, and is told when it is due", () => {
   const later = leftover({ retryAt: NOW + MINUTE_MS });
   const seen = saw(machineIn("up"), none, ready);
-  expect(decide(wanted({ leftovers: [later] }), seen, NOW)).toMatchObject({
+  expect(decide(wanted({ leftovers: [later], inventoryAt: null }), seen, NOW)).toMatchObject({
     kind: "settled",
     status: "running",
     againAt: NOW + MINUTE_MS,
   });
-  expect(decide(wanted(), seen, NOW)).toMatchObject({ kind: "settled", againAt: null });
+  expect(decide(wanted({ inventoryAt: null }), seen, NOW)).toMatchObject({ kind: "settled", againAt: null });
 });
 
 it("is nobody's business that the record does not know", () => {

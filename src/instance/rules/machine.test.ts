@@ -4,14 +4,14 @@ import type { MachinePhase } from "../observation.ts";
 import { type InstanceState, LEFTOVERS_MAX } from "../state.ts";
 import {
   absent,
+  freeVolume,
   knownCandidate,
   knownMachine,
   leftover,
   machineIn,
   MINUTE_MS,
-  NOW,
-  none,
   noVolume,
+  NOW,
   openCreate,
   overCreate,
   saw,
@@ -201,18 +201,8 @@ describe("a machine whose host is away", () => {
 
 it("follows a volume that Fly moved together with its machine", () => {
   const mount = { volumeId: "vol_7", isRightPath: true };
-  const moved = { ...saw(none), machine: machineIn("up", { mount }) };
-  const volume = {
-    kind: "present",
-    id: "vol_7",
-    region: "ams",
-    createdAt: NOW,
-    hasData: true,
-    isReachable: true,
-    holder: null,
-    snapshot: null,
-  } as const;
-  expect(decide(wanted(), { ...moved, volume }, NOW)).toMatchObject({
+  const seen = saw(machineIn("up", { mount }), { ...freeVolume, id: "vol_7" });
+  expect(decide(wanted(), seen, NOW)).toMatchObject({
     step: { kind: "adopt_volume", id: "vol_7", replacesLost: false },
   });
 });

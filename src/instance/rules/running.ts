@@ -24,6 +24,7 @@ import {
 import type { InstanceState, Status } from "../state.ts";
 import type { Decision, Problem, Step } from "../step.ts";
 import { candidateElsewhere, isHostFull } from "./capacity.ts";
+import { inventoryNext } from "./inventory.ts";
 import { leftoverNext } from "./leftovers.ts";
 import {
   absentMachine,
@@ -125,6 +126,7 @@ function decideUp(state: InstanceState, machine: PresentMachine, seen: Observati
         candidateFirst(state, seen, now, "running") ??
         dropCandidate(state, "running") ??
         leftoverNext(state, seen, "running") ??
+        inventoryNext(state, seen.inventory, "running") ??
         settledWithLeftovers(state, "running", "the gateway answers ready", true)
       );
     case "none":
@@ -323,6 +325,7 @@ function setMountRight(
   if (mount !== null && mount.isRightPath && isOurVolume(state, mount.volumeId)) return null;
   const { volume } = seen;
   if (volume.kind === "unknown") return unknown(volume, rising, now);
+  if (volume.kind === "absent") return onLostVolume(state, machine, seen, now, rising);
   const problem: Problem = {
     code: "mount_wrong",
     message: "The machine did not have its volume where it belongs.",

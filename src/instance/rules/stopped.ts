@@ -3,6 +3,7 @@ import type { Observation, PresentMachine } from "../observation.ts";
 import { settledWithLeftovers } from "../patience.ts";
 import type { InstanceState, Status } from "../state.ts";
 import type { Decision } from "../step.ts";
+import { inventoryNext } from "./inventory.ts";
 import { leftoverNext } from "./leftovers.ts";
 import {
   absentMachine,
@@ -92,6 +93,7 @@ function rest(
     candidateFirst(state, seen, now, status) ??
     dropCandidate(state, status) ??
     leftoverNext(state, seen, status) ??
+    inventoryNext(state, seen.inventory, status) ??
     settledWithLeftovers(state, status, reason, false)
   );
 }

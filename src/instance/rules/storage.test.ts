@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { decide } from "../decide.ts";
-import type { ObservedVolume, Snapshot } from "../observation.ts";
+import type { ObservedVolume, PresentVolume, Snapshot } from "../observation.ts";
 import type { InstanceState } from "../state.ts";
 import {
   freeVolume,
@@ -10,9 +10,9 @@ import {
   leftover,
   machineIn,
   MINUTE_MS,
-  NOW,
   none,
   noVolume,
+  NOW,
   openCreate,
   overCreate,
   saw,
@@ -25,11 +25,13 @@ import {
 /** Wanted up, without a machine. */
 const bare = (volume: ObservedVolume, fields: Partial<InstanceState> = {}) =>
   decide(wanted({ machine: null, ...fields }), saw(none, volume), NOW);
-const missing = (ms: number) => ({ volume: { ...knownVolume, missingSince: NOW - ms } });
-const gone = (newest: Snapshot | null): ObservedVolume => ({
+const missing = (ms: number, looks = 3) => ({
+  volume: { ...knownVolume, missing: { looks, since: NOW - ms, at: NOW } },
+});
+const gone = (newest: Snapshot | null, former: PresentVolume | null = null): ObservedVolume => ({
   kind: "absent",
   snapshot: newest,
-  former: null,
+  former,
 });
 const busy = { code: "fly_refused", message: "no", at: NOW, attempts: 10, nextTryAt: null } as const;
 
@@ -74,7 +76,7 @@ describe("a volume whose id is not known", () => {
 
 describe("a volume that Fly no longer knows", () => {
   it("is looked for again for a minute, and nothing is made in its place", () => {
-    for (const volume of [knownVolume, missing(MINUTE_MS - 1).volume]) {
+    for (const { volume } of [{ volume: knownVolume }, missing(MINUTE_MS - 1), missing(HOUR_MS, 2)]) {
       expect(bare(noVolume, { volume })).toMatchObject({
         kind: "wait",
         problem: { code: "volume_missing", message: expect.stringContaining("vol_1") },
@@ -101,8 +103,8 @@ describe("a volume that Fly no longer knows", () => {
   });
 
   it("is replaced by an empty one where its snapshot is refused over and over", () => {
-    const refused = (failures: number) =>
-      bare(gone(snapshot), { ...missing(HOUR_MS), lastError: busy, failures });
+    const refused = (attempts: number) =>
+      bare(gone(snapshot), { ...missing(HOUR_MS), lastError: { ...busy, attempts } });
     expect(refused(9)).toMatchObject({ step: { source: { kind: "snapshot" } } });
     expect(refused(10)).toMatchObject({ step: { source: { kind: "empty" } } });
   });
@@ -115,11 +117,12 @@ describe("a volume that Fly no longer knows", () => {
 
   it("is replaced by the one that it was a copy of, while that is kept and nothing is newer", () => {
     const fallback = leftover({ id: "vol_0", whenReady: true, since: NOW - 2 * HOUR_MS });
+    const former = { ...freeVolume, id: "vol_0", sizeGb: 40 };
     const fields = { ...missing(HOUR_MS), leftovers: [fallback] };
-    expect(bare(gone(null), fields)).toMatchObject({ step: { kind: "adopt_volume", id: "vol_0" } });
-    const older = { ...snapshot, at: fallback.since - 1 };
-    expect(bare(gone(older), fields)).toMatchObject({ step: { kind: "adopt_volume", id: "vol_0" } });
-    expect(bare(gone(snapshot), fields)).toMatchObject({
+    const adopted = { step: { kind: "adopt_volume", id: "vol_0", sizeGb: 40, replacesLost: true } };
+    expect(bare(gone(null, former), fields)).toMatchObject(adopted);
+    expect(bare(gone({ ...snapshot, at: fallback.since - 1 }, former), fields)).toMatchObject(adopted);
+    expect(bare(gone(snapshot, former), fields)).toMatchObject({
       step: { kind: "create_volume", source: { kind: "snapshot" } },
     });
   });

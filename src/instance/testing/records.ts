@@ -10,7 +10,7 @@ import {
   type PresentVolume,
   type Snapshot,
 } from "../observation.ts";
-import { type InstanceState, type Leftover, newState } from "../state.ts";
+import { type InstanceState, type Leftover, newOwnApp, newState } from "../state.ts";
 
 export const NOW = 1_800_000_000_000;
 export const SECOND_MS = 1_000;
@@ -104,6 +104,13 @@ export function recovery(fields: Partial<Recovery> = {}): Recovery {
   return { since: NOW, empty: null, adoptsIntent: false, appSearched: false, mayEnd: false, ...fields };
 }
 type Recovery = NonNullable<InstanceState["recovery"]>;
+
+type OwnApp = NonNullable<InstanceState["ownApp"]>;
+
+/** An app of the tenant's own, made so far. */
+export function ownAppAt(stage: OwnApp["stage"], fields: Partial<OwnApp> = {}): OwnApp {
+  return { ...newOwnApp("org"), stage, ...fields };
+}
 
 export function leftover(fields: Partial<Leftover> = {}): Leftover {
   const plain = { kind: "volume", id: "vol_9", whenReady: false, tries: 0 } as const;
