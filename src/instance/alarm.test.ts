@@ -3,9 +3,9 @@ import { expect, it } from "vitest";
 import { HOUR_MS, MINUTE_MS, overCreate } from "./testing/records.ts";
 import { fly, tenant, type Tenant } from "./testing/tenant.ts";
 
-/** Lets the alarm ring by itself, and waits until it has. */
+/** Lets the alarm ring, whenever it was to, and waits until it has. */
 async function ring(made: Tenant): Promise<void> {
-  await runInDurableObject(made.instance, (_object, { storage }) => storage.setAlarm(Date.now()));
+  await runInDurableObject(made.instance, (_object, { storage }) => storage.setAlarm(Date.now() + HOUR_MS));
   await runDurableObjectAlarm(made.instance);
 }
 

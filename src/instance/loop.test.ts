@@ -42,6 +42,7 @@ function stage(userId: string, fields: Partial<InstanceState> = {}, ports: Parti
     sandboxId: `loop-${userId}`,
     volumeName: `kc_loop_${userId.replaceAll("-", "_")}`,
     appName: APP,
+    inventoryAt: null,
     ...fields,
   });
   const reconciler = createReconciler({

@@ -68,7 +68,7 @@ describe("asks for just what the next decision can depend on", () => {
   it("of one that is stopped: its machine, or its volume where there is none", async () => {
     const { at, machineId, volumeId, known } = await running("ask-stopped");
     expect((await see(at, { ...known, intent: "stopped" })).paths).toEqual([`/machines/${machineId}`]);
-    valueOf(await at.fly.destroyMachine(at.app, machineId));
+    await at.happen({ kind: "machine_lost", machine: machineId });
     const { paths } = await see(at, { ...known, intent: "stopped", machine: null });
     expect(paths).toEqual([`/volumes/${volumeId}`]);
   });
@@ -77,6 +77,19 @@ describe("asks for just what the next decision can depend on", () => {
     const { at, known } = await running("ask-pause");
     const { seen, paths } = await see(at, { ...known, retryAt: Date.now() + 60_000 });
     expect([kindsOf(seen), paths]).toEqual([nothing, []]);
+  });
+
+  it("of one that is at rest: once more everything that there is, when that is due", async () => {
+    const { at, known } = await running("ask-again");
+    const due = await see(at, { ...known, inventoryAt: Date.now() });
+    expect(kindsOf(due.seen)).toEqual({
+      ...nothing,
+      machine: "present",
+      gateway: "ready",
+      inventory: "seen",
+    });
+    const later = await see(at, { ...known, inventoryAt: Date.now() + 60_000 });
+    expect(later.seen.inventory).toEqual({ kind: "none" });
   });
 
   it("of one whose ids were lost: everything that there is", async () => {
@@ -167,9 +180,23 @@ describe("the volume", () => {
     expect(lost.seen.volume).toEqual({
       kind: "absent",
       snapshot: { id: expect.any(String), createdAt: expect.any(String), at: expect.any(Number) },
+      former: null,
     });
+    // An empty one of its name is nothing that could take its place; one with data is.
     const another = await at.volume();
+    expect((await see(at, { ...known, machine: null })).seen.volume).toMatchObject({ kind: "absent" });
+    await at.machine({ volume: another });
     expect((await see(at, { ...known, machine: null })).seen.volume).toMatchObject({ id: another });
+  });
+
+  it("that was a copy is gone with a look at the one that it was a copy of, while that is kept", async () => {
+    const { at, machineId, volumeId, known } = await running("volume-former");
+    const former = await at.volume();
+    await at.happen({ kind: "machine_lost", machine: machineId });
+    await at.happen({ kind: "volume_lost", volume: volumeId });
+    const leftovers = [leftover({ id: former, whenReady: true })];
+    const { seen } = await see(at, { ...known, machine: null, leftovers });
+    expect(seen.volume).toMatchObject({ kind: "absent", former: { id: former } });
   });
 
   it("tells who holds it, where a machine is to be made on it", async () => {

@@ -47,11 +47,11 @@ describe.each(atRest)("of an instance that is at rest (%s)", (_what, state, seen
     });
   });
 
-  it("it is looked for again later where Fly did not tell", () => {
+  it("what Fly did not tell is asked again later", () => {
     expect(look(unknown)).toMatchObject({ step: { kind: "postpone_inventory" } });
   });
 
-  it("it is looked for when it is due, which ends the rest", () => {
+  it("the time of the next look ends the rest", () => {
     const later = { ...state, inventoryAt: NOW + MINUTE_MS };
     expect(decide(later, seen, NOW)).toMatchObject({ kind: "settled", againAt: NOW + MINUTE_MS });
   });

@@ -61,7 +61,7 @@ export async function tenant(userId: string, fields: Partial<InstanceState> = {}
   );
   const instance = () => env.KILOCLAW_INSTANCE.getByName(userId);
   await runInDurableObject(instance(), (_object, { storage }) => {
-    storage.kv.put("instance", { ...state, ...fields });
+    storage.kv.put("instance", { ...state, inventoryAt: null, ...fields });
   });
   return {
     userId,
