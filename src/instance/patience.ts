@@ -96,6 +96,13 @@ export function isAppNotVisibleYet({ ownApp }: InstanceState, askedAt: number): 
   return madeAt !== null && askedAt < madeAt + VISIBILITY_GRACE_MS;
 }
 
+/** Whether an app may still show itself under its name, by which Fly tells the truth of all but the newest. */
+export function appMayAppear(state: InstanceState, askedAt: number): boolean {
+  const { creating } = state;
+  const isOpen = creating?.kind === "app" && askedAt < creating.sentAt + CREATE_MS_MAX + VISIBILITY_GRACE_MS;
+  return isOpen || isAppNotVisibleYet(state, askedAt);
+}
+
 /** A resource that we made a moment before it was asked for, and that has not shown itself: its absence is not believed. */
 export function notVisibleYet(
   resource: { createdAt: number; seen: boolean } | null,

@@ -1,7 +1,7 @@
 import { refused, step, unknown, wait } from "../decisions.ts";
 import { appNameOf } from "../names.ts";
 import type { Observation, ObservedApp } from "../observation.ts";
-import { isAppNotVisibleYet, lookAgainAt, mayRetryCreate } from "../patience.ts";
+import { appMayAppear, isAppNotVisibleYet, lookAgainAt, mayRetryCreate } from "../patience.ts";
 import type { InstanceState, Status } from "../state.ts";
 import type { Decision } from "../step.ts";
 
@@ -94,10 +94,7 @@ export function appGone(
       message: "Fly no longer shows us the tenant's app.",
     });
   }
-  if (
-    isAppNotVisibleYet(state, askedAt) ||
-    (state.creating?.kind === "app" && !mayRetryCreate(state, "app", now))
-  ) {
+  if (appMayAppear(state, askedAt)) {
     return wait("time", lookAgainAt(state, now), "the app may still appear", status, state.lastError);
   }
   if (ownApp.stage !== "wanted" || !state.doubtful || ownApp.renames >= RENAMES_MAX) return null;
