@@ -113,7 +113,7 @@ export function lease(cloud: Cloud, machine: Machine, ms: number): void {
 }
 
 /** What is wrong with the cloud as a whole, or with anything in it for a time, is over. */
-export function heal(cloud: Cloud, hostsEnd: "back" | "lost"): void {
+export function heal(cloud: Cloud, hostsEnd: "back" | "lost" | "away"): void {
   cloud.listLagMs = 0;
   cloud.fillLists();
   cloud.isOut = false;
@@ -124,7 +124,7 @@ export function heal(cloud: Cloud, hostsEnd: "back" | "lost"): void {
       host.full = false;
       if (host.status !== "unreachable") continue;
       if (hostsEnd === "back") hostBack(cloud, host);
-      else hostLost(cloud, host);
+      else if (hostsEnd === "lost") hostLost(cloud, host);
     }
   }
   for (const machine of cloud.allMachines()) {

@@ -10,7 +10,7 @@ import { SimulatedObject } from "./object.ts";
 import { Counter, type Disturbance, type Place, type Plan } from "./plan.ts";
 import { SimulatedStorage } from "./storage.ts";
 import { Trace } from "./trace.ts";
-import { describeLoss, describeUnrest } from "./verdict.ts";
+import { describeLoss, describeUnrest, isOutOfReach } from "./verdict.ts";
 import { Watch } from "./watch.ts";
 
 export type LifeOptions = {
@@ -133,14 +133,15 @@ class Life {
     // A user who comes back finds out that the record is lost, and has it made anew.
     if (this.#storage.durable.record === null) this.#object.act("restore");
     await this.#until(this.#clock.now() + CALM_DOWN_MS, () => false);
+    const mayWait = isOutOfReach(this.#cloud);
     const isWell = (): boolean =>
-      (this.#storage.durable.record === null ? this.#object.isIdle : this.#object.isSettled) &&
+      (this.#storage.durable.record === null || mayWait ? this.#object.isIdle : this.#object.isSettled) &&
       describeUnrest(this.#cloud, this.#storage.durable) === null;
     await this.#until(this.#clock.now() + HEAL_MS, isWell);
     const { durable } = this.#storage;
     const unrest = describeUnrest(this.#cloud, durable) ?? describeLoss(this.#cloud, durable);
     if (unrest !== null) this.#watch.violate(`at the end, ${unrest}`);
-    else if (durable.record !== null) await this.#passOnce();
+    else if (durable.record !== null && !mayWait) await this.#passOnce();
   }
 
   result(): LifeResult {

@@ -89,7 +89,7 @@ export type Setup = {
   /** When misfortunes end, counted from the beginning of the life. */
   calmMs: number;
   /** What becomes of hosts that are away when misfortunes end. */
-  hostsEnd: "back" | "lost";
+  hostsEnd: "back" | "lost" | "away";
 };
 
 /**

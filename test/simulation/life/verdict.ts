@@ -16,12 +16,41 @@ export function describeUnrest(cloud: Cloud, { record, events }: Contents): stri
     const left = [...machines, ...volumes, ...apps].map(({ id }) => id);
     return left.length === 0 ? null : `nobody knows of ${left.join(", ")}`;
   }
+  const machine = machines.find(({ id }) => id === record.machine?.id) ?? null;
+  const mayWait = isOutOfReach(cloud);
+  // What can't be looked at can't be found again either.
+  if (mayWait && record.recovery !== null && record.lastError !== null) return null;
+  const untracked = describeUntracked(record, events, machines, volumes);
+  if (untracked !== null) return untracked;
+  if (mayWait) return describeWaiting(cloud, record, machine, volumes);
   return (
-    describeUntracked(record, events, machines, volumes) ??
     describeRecord(record, cloud.now) ??
     describeBound(cloud, volumes) ??
-    describeIntent(cloud, record, machines.find(({ id }) => id === record.machine?.id) ?? null, volumes)
+    describeIntent(cloud, record, machine, volumes)
   );
+}
+
+/** Whether something of the instance is on a host that stays away. */
+export function isOutOfReach(cloud: Cloud): boolean {
+  const machines = cloud.allMachines().filter(({ state }) => state !== "destroyed");
+  const volumes = cloud.keptVolumes();
+  return [...machines, ...volumes].some((one) => one.ours && one.host.status === "unreachable");
+}
+
+/** While a host is away the user may be told to wait; but an instance that is to run, and of whose data there is a copy, runs. */
+function describeWaiting(
+  cloud: Cloud,
+  record: InstanceState,
+  machine: Machine | null,
+  volumes: Volume[],
+): string | null {
+  const unmet = describeIntent(cloud, record, machine, volumes);
+  if (unmet === null) return null;
+  if (record.lastError === null) return `${unmet}, and nobody is told why`;
+  const volume = volumes.find(({ id }) => id === record.volume?.id);
+  const isLostForNow = volume !== undefined && volume.host.status === "unreachable" && volume.proven;
+  const hasCopy = volume === undefined || (volume.app.snapshots.get(volume.id)?.length ?? 0) > 0;
+  return record.intent === "running" && (!isLostForNow || hasCopy) ? unmet : null;
 }
 
 function ours<T extends { ours: boolean }>(cloud: Cloud, of: (app: App) => Iterable<T>): T[] {
