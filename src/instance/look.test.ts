@@ -2,6 +2,8 @@ import { describe, expect, it } from "vitest";
 import { createFlyClient } from "../fly/client.ts";
 import type { FlyMachine } from "../fly/schemas.ts";
 import { lookAtMachine, lookAtVolume } from "./look.ts";
+import { machineNameOf } from "./names.ts";
+import type { InstanceState } from "./state.ts";
 import { appAtFly, valueOf } from "./testing/app-at-fly.ts";
 import { knownMachine, record } from "./testing/records.ts";
 
@@ -13,21 +15,44 @@ const unreachableFly = createFlyClient({
   onCall: () => undefined,
 });
 
-/** What is seen of a machine that Fly answers like this; nothing else can be asked. */
-function seenOf(answer: Partial<FlyMachine>) {
-  const value = { id: "m1", state: "started", config: { metadata }, ...answer };
+/** What is seen of a machine that Fly answers like this; nothing else can be asked. It was not compared before. */
+function seenOf(answer: Partial<FlyMachine>, fields: Partial<InstanceState> = {}) {
+  const value = { id: "m1", name: "dXNlci0x", state: "started", config: { metadata }, ...answer };
   const fly = { ...unreachableFly, getMachine: async () => ({ ok: true as const, value }) };
-  return lookAtMachine(record({ machine: knownMachine }), fly, "m1");
+  const machine = { ...knownMachine, verified: false };
+  return lookAtMachine(record({ machine, ...fields }), fly, "m1");
 }
 
-it("knows this tenant's machine by its metadata", async () => {
+it("knows this tenant's machine by its metadata and its name, neither of which is enough", async () => {
   expect(await seenOf({})).toMatchObject({ kind: "present", phase: "up", ours: true, generation: 3 });
   for (const changed of [{ kiloclaw_user_id: "user-2" }, { kiloclaw_sandbox_id: "other" }]) {
-    expect(await seenOf({ config: { metadata: { ...metadata, ...changed } } })).toMatchObject({
-      ours: false,
-    });
+    const config = { metadata: { ...metadata, ...changed } };
+    expect(await seenOf({ config })).toMatchObject({ ours: false });
   }
   expect(await seenOf({ config: {} })).toMatchObject({ ours: false, generation: null });
+  // A machine can give itself another's metadata, but not another's name.
+  for (const name of ["c29tZWJvZHk", undefined, machineNameOf("bmVpZ2hib3Vy", 1)]) {
+    expect(await seenOf({ name })).toMatchObject({ ours: false });
+  }
+});
+
+it("knows a machine by each name that it may have been given", async () => {
+  const name = machineNameOf("dXNlci0x", 2);
+  expect(await seenOf({ name }, { machineNames: 2 })).toMatchObject({ ours: true });
+  expect(await seenOf({}, { machineNames: 2 })).toMatchObject({ ours: true });
+});
+
+it("knows the machine that it compared once, whatever that makes of its metadata since", async () => {
+  const config = { metadata: { kiloclaw_user_id: "user-2" } };
+  expect(await seenOf({ config }, { machine: knownMachine })).toMatchObject({ ours: true });
+});
+
+it("keeps metadata that others gave the machine, and a bounded part of it", async () => {
+  const others = Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`team_${n}`, "x"]));
+  const seen = await seenOf({ config: { metadata: { ...metadata, ...others } } });
+  if (seen.kind !== "present") throw new Error(seen.kind);
+  expect(Object.keys(seen.metadata)).toHaveLength(32);
+  expect(seen.metadata).not.toHaveProperty("kiloclaw_user_id");
 });
 
 it.each([

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { appNameOf, machineNameOf } from "./names.ts";
+import { appNameOf, isMachineNameOf, machineNameOf } from "./names.ts";
 
 const LONG = "x".repeat(63);
 
@@ -28,4 +28,12 @@ it("names the first machine by the sandbox id, and later ones by names that are 
   }
   expect(new Set(later).size).toBe(later.length);
   expect(machineNameOf(LONG, 3)).toBe(machineNameOf(LONG, 3));
+});
+
+it("knows the names of an instance's machines, up to a few that a lost record may not know of", () => {
+  const isName = (n: number, lastN: number) =>
+    isMachineNameOf("dXNlci0x", machineNameOf("dXNlci0x", n), lastN);
+  expect([isName(0, 0), isName(7, 0), isName(8, 0), isName(9, 2)]).toEqual([true, true, false, true]);
+  expect(isMachineNameOf("dXNlci0x", machineNameOf("bmVpZ2hib3Vy", 1), 9)).toBe(false);
+  expect(isMachineNameOf("dXNlci0x", "", 9)).toBe(false);
 });
