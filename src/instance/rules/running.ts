@@ -24,7 +24,7 @@ import {
 import type { InstanceState, Status } from "../state.ts";
 import type { Decision, Problem, Step } from "../step.ts";
 import { candidateElsewhere, isHostFull } from "./capacity.ts";
-import { inventoryNext } from "./inventory.ts";
+import { secondLook } from "./second-look.ts";
 import { leftoverNext } from "./leftovers.ts";
 import {
   absentMachine,
@@ -126,7 +126,7 @@ function decideUp(state: InstanceState, machine: PresentMachine, seen: Observati
         candidateFirst(state, seen, now, "running") ??
         dropCandidate(state, "running") ??
         leftoverNext(state, seen, "running") ??
-        inventoryNext(state, seen.inventory, "running") ??
+        secondLook(state, seen.inventory, "running") ??
         settledWithLeftovers(state, "running", "the gateway answers ready", true)
       );
     case "none":

@@ -3,7 +3,7 @@ import type { Observation, PresentMachine } from "../observation.ts";
 import { settledWithLeftovers } from "../patience.ts";
 import type { InstanceState, Status } from "../state.ts";
 import type { Decision } from "../step.ts";
-import { inventoryNext } from "./inventory.ts";
+import { secondLook } from "./second-look.ts";
 import { leftoverNext } from "./leftovers.ts";
 import {
   absentMachine,
@@ -93,7 +93,7 @@ function rest(
     candidateFirst(state, seen, now, status) ??
     dropCandidate(state, status) ??
     leftoverNext(state, seen, status) ??
-    inventoryNext(state, seen.inventory, status) ??
+    secondLook(state, seen.inventory, status) ??
     settledWithLeftovers(state, status, reason, false)
   );
 }

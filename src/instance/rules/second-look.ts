@@ -4,7 +4,7 @@ import type { InstanceState, Status } from "../state.ts";
 import type { Decision, Left } from "../step.ts";
 
 /** What lists hid before, and nobody knows of, is found and reported; null when nothing was looked for. */
-export function inventoryNext(state: InstanceState, inventory: Inventory, status: Status): Decision | null {
+export function secondLook(state: InstanceState, inventory: Inventory, status: Status): Decision | null {
   switch (inventory.kind) {
     case "none":
       return null;
