@@ -11,7 +11,7 @@ const RENAMES_MAX = 5;
 /** Looks at a name that is taken by nobody (an app that is being deleted) before the next name is tried. */
 const NAME_CONFLICTS_MAX = 4;
 
-export const APP_NOT_ASKED = { code: "fly_unreachable", why: "the app was not asked for" } as const;
+const APP_NOT_ASKED = { code: "fly_unreachable", why: "the app was not asked for" } as const;
 
 type OwnApp = NonNullable<InstanceState["ownApp"]>;
 

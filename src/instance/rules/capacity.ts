@@ -9,7 +9,7 @@ const SECOND_MS = 1_000;
 /** When nothing tells when a region may have room again. */
 const RETRY_MS = 600 * SECOND_MS;
 
-export const NO_CAPACITY: Problem = { code: "no_capacity", message: "Fly has no room for it in any region." };
+const NO_CAPACITY: Problem = { code: "no_capacity", message: "Fly has no room for it in any region." };
 
 /**
  * Where something new is to be made: the first region by priority that is not known to be full. When all are, a person who

@@ -18,8 +18,9 @@ export function describeUnrest(cloud: Cloud, { record, events }: Contents): stri
   }
   const machine = machines.find(({ id }) => id === record.machine?.id) ?? null;
   const mayWait = isOutOfReach(cloud);
-  // What can't be looked at can't be found again either.
-  if (mayWait && record.recovery !== null && record.lastError !== null) return null;
+  // What can't be looked at can't be found again, and what can't be destroyed is waited for before the rest is looked for.
+  const isSearching = record.recovery !== null || record.intent === "destroyed";
+  if (mayWait && isSearching && record.lastError !== null) return null;
   const untracked = describeUntracked(record, events, machines, volumes);
   if (untracked !== null) return untracked;
   if (mayWait) return describeWaiting(cloud, record, machine, volumes);
@@ -138,7 +139,8 @@ function hasVolume({ volume, intent }: InstanceState, volumes: Volume[]): boolea
 /** What was written and is not there any more; null where nothing is missing, or where the user was told. */
 export function describeLoss(cloud: Cloud, { record, events }: Contents): string | null {
   // Whoever lost all memory can't tell what else is missing.
-  if (record === null || cloud.newest === null || cloud.memoryLost) return null;
+  if (record === null || record.intent === "destroyed") return null;
+  if (cloud.newest === null || cloud.memoryLost) return null;
   const volumes = ours<Volume>(cloud, (app) => app.volumes.values());
   const volume = volumes.find(({ id }) => id === record.volume?.id);
   const kept = volume?.writing?.depth ?? 0;
