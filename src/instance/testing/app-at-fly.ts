@@ -89,13 +89,16 @@ export async function appAtFly(name: string): Promise<AppAtFly> {
       });
       return valueOf(made).id;
     },
-    async fault(...faults) {
-      const rules = faults.map(({ action, ...rule }) => Object.assign({ match: { action, app } }, rule));
-      await test("faults", { rules });
-    },
+    fault: (...faults) => faultIn(app, ...faults),
     happen: (happening) => test("cloud", happening),
     calls: () => callsIn(app),
   };
+}
+
+/** Lets calls in the app go wrong, in this order. */
+export function faultIn(app: string, ...faults: Fault[]): Promise<void> {
+  const rules = faults.map(({ action, ...rule }) => Object.assign({ match: { action, app } }, rule));
+  return test("faults", { rules });
 }
 
 export function valueOf<T>(result: FlyResult<T>): T {
