@@ -129,7 +129,8 @@ export function withoutMachine(state: InstanceState): InstanceState {
 
 /** The machine stays to be destroyed when Fly can; its name is not free, so the next one has another. */
 export function withGivenUp(state: InstanceState, id: string, now: number): InstanceState {
-  return withNextName(withoutMachine(withLeftover(state, { kind: "machine", id }, now)));
+  const creating = state.creating?.kind === "machine" ? null : state.creating;
+  return withNextName(withoutMachine(withLeftover({ ...state, creating }, { kind: "machine", id }, now)));
 }
 
 export function withNextName(state: InstanceState): InstanceState {

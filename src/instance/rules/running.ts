@@ -430,7 +430,9 @@ function decideHolder({ holder }: PresentVolume, now: number, rising: Status): D
 
 /** A host that stays away is given up, with its data taken from elsewhere; without a copy of the data it is waited for. */
 function decideUnreachable(state: InstanceState, id: string, { volume }: Observation, now: number): Decision {
-  const rising = state.status === "running" ? "recovering" : risingStatus(state);
+  const rising = risingStatus(state);
+  // Found by the name of an open create: its id is stored before anything is done about it.
+  if (state.machine === null) return step({ kind: "note_machine", id }, "it has our name", rising, HOST_AWAY);
   const since = state.watched?.flyState === "unreachable" ? state.watched.since : now;
   if (now < since + HOST_DEADLINE_MS) {
     return wait("time", now + RECHECK_MS, "the machine's host is away", rising, HOST_AWAY);
