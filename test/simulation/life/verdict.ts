@@ -19,7 +19,7 @@ export function describeUnrest(cloud: Cloud, { record, events }: Contents): stri
   const machine = machines.find(({ id }) => id === record.machine?.id) ?? null;
   const mayWait = isOutOfReach(cloud);
   // What can't be looked at can't be found again, and what can't be destroyed is waited for before the rest is looked for.
-  const isSearching = record.recovery !== null || record.intent === "destroyed";
+  const isSearching = record.recovery !== null || record.intent === "destroyed" || record.creating !== null;
   if (mayWait && isSearching && record.lastError !== null) return null;
   const untracked = describeUntracked(record, events, machines, volumes);
   if (untracked !== null) return untracked;
