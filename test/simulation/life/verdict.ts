@@ -21,7 +21,11 @@ export function describeUnrest(cloud: Cloud, { record, events }: Contents): stri
   // What can't be looked at can't be found again, and what can't be destroyed is waited for before the rest is looked for.
   const isSearching = record.recovery !== null || record.intent === "destroyed" || record.creating !== null;
   if (mayWait && isSearching && record.lastError !== null) return null;
-  const untracked = describeUntracked(record, events, machines, volumes);
+  // Nor can what Fly moved with a machine that can't be reached any more.
+  const findable = volumes.filter(
+    (volume) => !mayWait || volume.machine === null || volume.machine !== machine,
+  );
+  const untracked = describeUntracked(record, events, machines, findable);
   if (untracked !== null) return untracked;
   if (mayWait) return describeWaiting(cloud, record, machine, volumes);
   return (
@@ -49,9 +53,11 @@ function describeWaiting(
   if (unmet === null) return null;
   if (record.lastError === null) return `${unmet}, and nobody is told why`;
   const volume = volumes.find(({ id }) => id === record.volume?.id);
-  const isLostForNow = volume !== undefined && volume.host.status === "unreachable" && volume.proven;
+  const isMoved = machine?.host.status === "unreachable" && machine.volume?.id !== record.volume?.id;
+  const isLostForNow =
+    volume !== undefined && volume.host.status === "unreachable" && volume.writing !== null;
   const hasCopy = volume === undefined || (volume.app.snapshots.get(volume.id)?.length ?? 0) > 0;
-  return record.intent === "running" && (!isLostForNow || hasCopy) ? unmet : null;
+  return record.intent === "running" && !isMoved && (!isLostForNow || hasCopy) ? unmet : null;
 }
 
 function ours<T extends { ours: boolean }>(cloud: Cloud, of: (app: App) => Iterable<T>): T[] {
@@ -141,6 +147,8 @@ export function describeLoss(cloud: Cloud, { record, events }: Contents): string
   // Whoever lost all memory can't tell what else is missing.
   if (record === null || record.intent === "destroyed") return null;
   if (cloud.newest === null || cloud.memoryLost) return null;
+  // Of what is out of reach nothing is lost yet, unless the instance goes on without it.
+  if (isOutOfReach(cloud) && record.status !== "running") return null;
   const volumes = ours<Volume>(cloud, (app) => app.volumes.values());
   const volume = volumes.find(({ id }) => id === record.volume?.id);
   const kept = volume?.writing?.depth ?? 0;
