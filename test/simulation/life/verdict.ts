@@ -54,8 +54,8 @@ function describeWaiting(
   if (record.lastError === null) return `${unmet}, and nobody is told why`;
   const volume = volumes.find(({ id }) => id === record.volume?.id);
   const isMoved = machine?.host.status === "unreachable" && machine.volume?.id !== record.volume?.id;
-  const isLostForNow =
-    volume !== undefined && volume.host.status === "unreachable" && volume.writing !== null;
+  // A volume on which a machine was made may have data, whether it has or not.
+  const isLostForNow = volume?.host.status === "unreachable" && record.volume?.hasData === true;
   const hasCopy = volume === undefined || (volume.app.snapshots.get(volume.id)?.length ?? 0) > 0;
   return record.intent === "running" && !isMoved && (!isLostForNow || hasCopy) ? unmet : null;
 }
