@@ -1,6 +1,12 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
+/** The core of the reconciler knows no platform, so its tests need none. */
+const pureTests = [
+  "src/instance/rules/*.test.ts",
+  "src/instance/{decide,migrations,names,noted,outcome,outcome-places,schedule,settings,told,warning}.test.ts",
+];
+
 // The suites run one after the other: `worker` and `node` are units, `programs` and `failures` are whole programs, and `e2e`
 // has the machine to itself.
 export default defineConfig({
@@ -26,6 +32,7 @@ export default defineConfig({
           name: "worker",
           maxWorkers: 2,
           include: ["src/**/*.test.ts"],
+          exclude: ["**/node_modules/**", ...pureTests],
           globalSetup: ["test/support/worker-setup.ts"],
           testTimeout: 20_000,
           hookTimeout: 60_000,
@@ -38,6 +45,7 @@ export default defineConfig({
           // They start programs and wait for them far more than they work.
           maxWorkers: 4,
           include: [
+            ...pureTests,
             "controller/**/*.test.ts",
             "infrastructure/**/*.test.ts",
             "supabase/**/*.test.ts",

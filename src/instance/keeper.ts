@@ -21,7 +21,7 @@ import {
   withStatus,
 } from "./state.ts";
 
-export type KeeperPorts = Omit<LoopPorts, "storage"> & {
+export type KeeperPorts = Omit<LoopPorts, "storage" | "onWork"> & {
   storage: KeeperStorage;
   /** In [0, 1). */
   random: () => number;
@@ -86,7 +86,17 @@ type Lost =
 
 export function createKeeper(ports: KeeperPorts): Keeper {
   const { storage, clock } = ports;
-  const reconciler = createReconciler(ports);
+  /** An alarm found the instance at rest and armed no earlier one. */
+  let isResting = false;
+  const reconciler = createReconciler({
+    ...ports,
+    async onWork() {
+      if (!isResting) return;
+      isResting = false;
+      // Should the object end in the middle of it, the work is taken up soon.
+      await storage.setAlarm(clock.now() + ALARM_WAIT_MS);
+    },
+  });
 
   /** Runs or joins the effort, and arms the alarm by how it ended. */
   const run = async (until: number): Promise<Verdict> => {
@@ -102,6 +112,7 @@ export function createKeeper(ports: KeeperPorts): Keeper {
   /** The two things that every operation does: it writes the intent, and it runs the loop. */
   const operate = async (name: string, next: InstanceState): Promise<OperationResult> => {
     const now = clock.now();
+    isResting = false;
     storage.save(next);
     storage.append({
       at: now,
@@ -245,8 +256,20 @@ export function createKeeper(ports: KeeperPorts): Keeper {
       const state = storage.load();
       if (state === null) return;
       const until = clock.now() + ALARM_WAIT_MS;
-      await storage.setAlarm(alarmAt(state, { kind: "pending", nextAt: until }));
-      await run(until);
+      if (!isAtRest(state)) {
+        await storage.setAlarm(alarmAt(state, { kind: "pending", nextAt: until }));
+        await run(until);
+        return;
+      }
+      // Most alarms find nothing to do, and so this one is the only write; work that turns up has its own (see `onWork`).
+      const armedAt = alarmAt(state, SETTLED);
+      await storage.setAlarm(armedAt);
+      isResting = true;
+      const verdict = await reconciler.run(until);
+      const after = storage.load();
+      if (after === null) return;
+      const isStill = isResting && verdict.kind === "settled" && (verdict.againAt ?? armedAt) >= armedAt;
+      if (!isStill || after.status !== state.status) await storage.setAlarm(alarmAt(after, verdict));
     },
   };
 }
@@ -255,6 +278,13 @@ export function createKeeper(ports: KeeperPorts): Keeper {
 function isUnread({ recovery, settingsLost }: InstanceState): boolean {
   return recovery !== null || settingsLost;
 }
+
+function isAtRest({ status, lastError, creating }: InstanceState): boolean {
+  const rests = status === "running" || status === "stopped" || status === "provisioned";
+  return rests && lastError === null && creating === null;
+}
+
+const SETTLED: Verdict = { kind: "settled", againAt: null };
 
 function preferring(regions: string[], wished: string | undefined): string[] {
   return wished === undefined ? regions : [wished, ...regions.filter((region) => region !== wished)];

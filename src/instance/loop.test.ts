@@ -52,6 +52,7 @@ function stage(userId: string, fields: Partial<InstanceState> = {}, ports: Parti
     tokens: async () => TOKENS,
     envSeal,
     warn: () => undefined,
+    onWork: async () => undefined,
     machineDefaults: { image: "registry.fly.io/app:tag", allowedOrigins: [] },
     storage: {
       load: () => state,

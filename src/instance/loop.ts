@@ -32,6 +32,8 @@ export type LoopPorts = ObservePorts &
     clock: ClockPort;
     /** What an operator is to read at once, beside the event of the instance. */
     warn: (warning: Warning, sandboxId: string) => void;
+    /** Told before each step, and waited for. */
+    onWork: () => Promise<void>;
     /** The rules, where a simulation plants others. */
     rules?: Rules;
   };
@@ -209,6 +211,7 @@ async function act(
 ): Promise<boolean> {
   const { storage, clock, rules = RULES } = ports;
   const { step } = decision;
+  await ports.onWork();
   const perform = await prepare(state, step, ports);
   // From here to the call nothing comes in between: a newer wish that came until now has its own next step.
   const latest = storage.load();

@@ -101,7 +101,10 @@ export function absentMachine(
     return wait("time", lookAgainAt(state, now), "the machine may still appear", meanwhile, state.lastError);
   }
   if (state.machine === null) {
-    return step({ kind: "clear_create" }, "the create left no machine behind", meanwhile, state.lastError);
+    // Another kind of create is its own rule's to end.
+    return state.creating?.kind === "machine"
+      ? step({ kind: "clear_create" }, "the create left no machine behind", meanwhile, state.lastError)
+      : wait("time", lookAgainAt(state, now), "another create is open", meanwhile, state.lastError);
   }
   if (state.accepted?.kind === "destroy_machine") {
     return step({ kind: "forget_machine" }, "it was destroyed on purpose", meanwhile, state.lastError);

@@ -429,7 +429,8 @@ function decideHolder({ holder }: PresentVolume, now: number, rising: Status): D
 }
 
 /** A host that stays away is given up, with its data taken from elsewhere; without a copy of the data it is waited for. */
-function decideUnreachable(state: InstanceState, id: string, { volume }: Observation, now: number): Decision {
+function decideUnreachable(state: InstanceState, id: string, seen: Observation, now: number): Decision {
+  const { volume } = seen;
   const rising = risingStatus(state);
   // Found by the name of an open create: its id is stored before anything is done about it.
   if (state.machine === null) return step({ kind: "note_machine", id }, "it has our name", rising, HOST_AWAY);
@@ -438,6 +439,10 @@ function decideUnreachable(state: InstanceState, id: string, { volume }: Observa
     return wait("time", now + RECHECK_MS, "the machine's host is away", rising, HOST_AWAY);
   }
   if (volume.kind === "unknown") return unknown(volume, rising, now);
+  // The stored one is gone, and this one is as far away as the machine: Fly moved both before it lost sight of them.
+  if (volume.kind === "present" && volume.id !== state.volume?.id) {
+    return volumeFirst(state, seen, now, rising) ?? waitForHost(rising, now);
+  }
   if (volume.kind === "present" && !volume.isReachable && volume.snapshot === null && volume.hasData) {
     return waitForHost(rising, now);
   }
