@@ -11,7 +11,6 @@ const FULL_MS = 10 * MINUTE_MS;
 /** Pauses between deletions of a leftover: Fly may keep a volume bound for two minutes (fly-machines-api.md §6.5). */
 const LEFTOVER_RETRY_MS_MIN = 5 * SECOND_MS;
 const LEFTOVER_RETRY_MS_MAX = 10 * MINUTE_MS;
-const NEVER = Number.MAX_SAFE_INTEGER;
 /** A volume whose newest data only a snapshot stood in for is kept as long as Fly keeps a migrated one. */
 const KEPT_VOLUME_MS = 7 * DAY_MS;
 
@@ -161,19 +160,26 @@ export function withLeftover(
   state: InstanceState,
   { kind, id }: Left,
   now: number,
-  { notBefore = now, whenReady = false, visibleFrom = now }: Partial<Leftover> = {},
+  { isKept = false, notBefore = now, whenReady = false, visibleFrom = now }: Partial<Leftover> = {},
 ): InstanceState {
   if (state.leftovers.some((left) => left.id === id) || state.leftovers.length >= LEFTOVERS_MAX) return state;
-  const left: Leftover = { kind, id, since: now, notBefore, whenReady, visibleFrom, retryAt: now, tries: 0 };
+  const left: Leftover = {
+    kind,
+    isKept,
+    id,
+    since: now,
+    notBefore,
+    whenReady,
+    visibleFrom,
+    retryAt: now,
+    tries: 0,
+  };
   return { ...state, leftovers: [...state.leftovers, left] };
 }
 
 /** What nobody knows to be needed or not is kept, and goes with the instance. */
 export function withFound(state: InstanceState, found: Left[], now: number): InstanceState {
-  return found.reduce<InstanceState>(
-    (next, left) => withLeftover(next, left, now, { notBefore: NEVER }),
-    state,
-  );
+  return found.reduce<InstanceState>((next, left) => withLeftover(next, left, now, { isKept: true }), state);
 }
 
 export function withLeftoverTried(state: InstanceState, { id }: Left, now: number): InstanceState {

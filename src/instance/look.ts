@@ -148,7 +148,7 @@ function presentVolume(
 /** What is known of a holder without a look at it. */
 function holderOf(state: InstanceState, id: string): NonNullable<PresentVolume["holder"]> {
   if (id === state.volume?.goneHolder) return { id, is: "gone" };
-  return { id, is: state.leftovers.some((left) => left.id === id) ? "given_up" : "unknown" };
+  return { id, is: state.leftovers.some((left) => left.id === id && !left.isKept) ? "given_up" : "unknown" };
 }
 
 /** Block numbers are 0 until the first mount (fly-machines-api.md §6.1). What Fly does not tell is taken for data. */

@@ -196,7 +196,11 @@ async function volumeByName(
 ): Promise<ObservedVolume> {
   const found = await fly.findVolumes(state.appName, state.volumeName);
   if (!found.ok) return isGone(state, found.error) ? ABSENT : unknown(found.error);
-  const others = new Set([...except, state.candidate?.id, ...state.leftovers.map(({ id }) => id)]);
+  const others = new Set([
+    ...except,
+    state.candidate?.id,
+    ...state.leftovers.filter(({ isKept }) => !isKept).map(({ id }) => id),
+  ]);
   const mounted = machine.kind === "present" ? machine.mount?.volumeId : undefined;
   if (mounted !== undefined && !except.includes(mounted)) others.delete(mounted);
   const [best] = found.value

@@ -218,7 +218,7 @@ describe("what was found again of a lost record", () => {
 
   it("keeps what it found beside for as long as the instance is kept", () => {
     const [kept] = after(lost(), recover, found).leftovers;
-    expect(kept).toMatchObject({ kind: "machine", id: "m2", notBefore: Number.MAX_SAFE_INTEGER });
+    expect(kept).toMatchObject({ kind: "machine", id: "m2", isKept: true });
   });
 
   it("keeps the size of the machine, unless another was wished since", () => {

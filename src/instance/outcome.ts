@@ -251,7 +251,7 @@ function withCreatedVolume(
 /** The holder of our name is stored first, and looked at then; one that was given up keeps the name, so another is taken. */
 function withNameTaken(state: InstanceState, step: Step, id: string, now: number): InstanceState {
   const next = withRefused(state, step);
-  const isGivenUp = state.leftovers.some((left) => left.id === id);
+  const isGivenUp = state.leftovers.some((left) => left.id === id && !left.isKept);
   return isGivenUp ? withNextName(succeeded(next)) : withNotedMachine({ ...next, retryAt: null }, id, now);
 }
 

@@ -172,7 +172,7 @@ export function settledWithLeftovers(
   isReady: boolean,
 ): Decision {
   const instants = state.leftovers
-    .filter((left) => isReady || !left.whenReady)
+    .filter((left) => !left.isKept && (isReady || !left.whenReady))
     .map(({ retryAt, notBefore }) => Math.max(retryAt, notBefore));
   if (state.inventoryAt !== null) instants.push(state.inventoryAt);
   return settled(status, reason, instants.length === 0 ? null : Math.min(...instants));
@@ -180,5 +180,5 @@ export function settledWithLeftovers(
 
 function isAllowed(state: InstanceState, left: Leftover, isReady: boolean, now: number): boolean {
   if (state.intent === "destroyed") return true;
-  return left.notBefore <= now && (isReady || !left.whenReady);
+  return !left.isKept && left.notBefore <= now && (isReady || !left.whenReady);
 }

@@ -102,6 +102,8 @@ const leftoverSchema = z.strictObject({
   kind: z.enum(["machine", "volume"]),
   id: z.string(),
   since: z.number(),
+  /** Found beside what the instance needs, so nobody knows whether it is needed: it goes with the instance. */
+  isKept: z.boolean(),
   /** Not before this instant, while the instance is kept. */
   notBefore: z.number(),
   /** Only while the instance runs and its gateway is ready: it is the fallback until then. */

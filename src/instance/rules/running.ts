@@ -126,7 +126,7 @@ function decideUp(state: InstanceState, machine: PresentMachine, seen: Observati
         candidateFirst(state, seen, now, "running") ??
         dropCandidate(state, "running") ??
         leftoverNext(state, seen, "running") ??
-        secondLook(state, seen.inventory, "running") ??
+        secondLook(state, seen, "running") ??
         settledWithLeftovers(state, "running", "the gateway answers ready", true)
       );
     case "none":

@@ -1,10 +1,14 @@
 import { step } from "../decisions.ts";
-import type { Inventory } from "../observation.ts";
+import type { Observation } from "../observation.ts";
 import type { InstanceState, Status } from "../state.ts";
 import type { Decision, Left } from "../step.ts";
 
 /** What lists hid before, and nobody knows of, is found and reported; null when nothing was looked for. */
-export function secondLook(state: InstanceState, inventory: Inventory, status: Status): Decision | null {
+export function secondLook(
+  state: InstanceState,
+  { inventory, machine: seen }: Observation,
+  status: Status,
+): Decision | null {
   switch (inventory.kind) {
     case "none":
       return null;
@@ -16,7 +20,9 @@ export function secondLook(state: InstanceState, inventory: Inventory, status: S
       return inventory satisfies never;
   }
   const { machine, volume, candidate, leftovers } = state;
-  const known = new Set([machine?.id, volume?.id, candidate?.id, ...leftovers.map(({ id }) => id)]);
+  // What its machine mounts is followed, not reported.
+  const mounted = seen.kind === "present" ? seen.mount?.volumeId : undefined;
+  const known = new Set([machine?.id, volume?.id, candidate?.id, mounted, ...leftovers.map(({ id }) => id)]);
   const found = [
     ...inventory.machines.map(({ id }): Left => ({ kind: "machine", id })),
     ...inventory.volumes.map(({ id }): Left => ({ kind: "volume", id })),

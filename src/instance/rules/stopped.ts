@@ -93,7 +93,7 @@ function rest(
     candidateFirst(state, seen, now, status) ??
     dropCandidate(state, status) ??
     leftoverNext(state, seen, status) ??
-    secondLook(state, seen.inventory, status) ??
+    secondLook(state, seen, status) ??
     settledWithLeftovers(state, status, reason, false)
   );
 }

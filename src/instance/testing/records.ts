@@ -113,7 +113,7 @@ export function ownAppAt(stage: OwnApp["stage"], fields: Partial<OwnApp> = {}): 
 }
 
 export function leftover(fields: Partial<Leftover> = {}): Leftover {
-  const plain = { kind: "volume", id: "vol_9", whenReady: false, tries: 0 } as const;
+  const plain = { kind: "volume", id: "vol_9", isKept: false, whenReady: false, tries: 0 } as const;
   return { ...plain, since: NOW, notBefore: NOW, visibleFrom: NOW, retryAt: NOW, ...fields };
 }
 

@@ -92,7 +92,8 @@ function describeRecord(record: InstanceState, now: number): string | null {
   if (record.candidate) return "a candidate is left";
   if (record.inventoryAt !== null) return "it is to look once more for what lists may have hidden";
   const due = record.leftovers.find(
-    ({ notBefore, whenReady }) => notBefore <= now && (!whenReady || record.intent === "running"),
+    ({ isKept, notBefore, whenReady }) =>
+      !isKept && notBefore <= now && (!whenReady || record.intent === "running"),
   );
   if (due !== undefined) return `the ${due.kind} ${due.id} is left over`;
   if (record.recovery) return "the recovery is not over";
