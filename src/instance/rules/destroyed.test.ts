@@ -110,8 +110,10 @@ describe("the machine", () => {
   });
 
   it("that the record does not know, but that holds the volume, is found by it", () => {
-    expect(withoutMachine(heldBy("ours"))).toMatchObject({ step: { kind: "note_machine", id: "m9" } });
-    for (const is of ["gone", "given_up", "stranger", "unknown"] as const) {
+    for (const is of ["ours", "given_up"] as const) {
+      expect(withoutMachine(heldBy(is))).toMatchObject({ step: { kind: "note_machine", id: "m9" } });
+    }
+    for (const is of ["gone", "stranger", "unknown"] as const) {
       expect(withoutMachine(heldBy(is))).toMatchObject({ step: { kind: "delete_volume" } });
     }
   });

@@ -83,7 +83,7 @@ function volumesGone(
   if (volume.kind === "present") {
     const { holder } = volume;
     // A machine that the record does not know, but that holds our volume, goes first.
-    if (machine.kind !== "present" && holder?.is === "ours") {
+    if (machine.kind !== "present" && (holder?.is === "ours" || holder?.is === "given_up")) {
       return step({ kind: "note_machine", id: holder.id }, "it holds the volume", status);
     }
     if (state.volume === null && state.pendingDestroyVolumeId === null) {
@@ -123,7 +123,7 @@ function volumesGone(
 }
 
 function leftoversGone(state: InstanceState, seen: Observation, now: number): Decision | null {
-  const next = leftoverNext(state, seen, status);
+  const next = leftoverNext(state, seen, status, now);
   if (next !== null) return next;
   const [first] = state.leftovers;
   if (first === undefined) return null;

@@ -125,7 +125,7 @@ function decideUp(state: InstanceState, machine: PresentMachine, seen: Observati
       return (
         candidateFirst(state, seen, now, "running") ??
         dropCandidate(state, "running") ??
-        leftoverNext(state, seen, "running") ??
+        leftoverNext(state, seen, "running", now) ??
         secondLook(state, seen, "running") ??
         settledWithLeftovers(state, "running", "the gateway answers ready", true)
       );
@@ -351,7 +351,7 @@ function setMountRight(
 }
 
 function createMachine(state: InstanceState, seen: Observation, now: number, rising: Status): Decision {
-  const left = leftoverNext(state, seen, rising);
+  const left = leftoverNext(state, seen, rising, now);
   if (left !== null) return left;
   const place = placeFor(state, seen, now, rising);
   if (place.kind === "first") return place.decision;

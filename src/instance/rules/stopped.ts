@@ -92,7 +92,7 @@ function rest(
   return (
     candidateFirst(state, seen, now, status) ??
     dropCandidate(state, status) ??
-    leftoverNext(state, seen, status) ??
+    leftoverNext(state, seen, status, now) ??
     secondLook(state, seen, status) ??
     settledWithLeftovers(state, status, reason, false)
   );

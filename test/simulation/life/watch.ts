@@ -2,7 +2,7 @@ import { type InstanceState, readState } from "../../../src/instance/state.ts";
 import type { Answer } from "../cloud/answers.ts";
 import type { Action, Call } from "../cloud/client.ts";
 import type { Cloud } from "../cloud/cloud.ts";
-import { contains, type Machine, type Volume, type Writing } from "../cloud/model.ts";
+import { contains, isGone, type Machine, type Volume, type Writing } from "../cloud/model.ts";
 
 import { SHARED_APP } from "./object.ts";
 
@@ -11,6 +11,8 @@ const CALLS_PER_MINUTE_MAX = 300;
 /** The idle alarm, its tenth of jitter, and some. */
 const ALARM_AHEAD_MS_MAX = 40 * 60_000;
 const VIOLATIONS_MAX = 5;
+/** What a pass saw may be this old when it acts on it: it looks again before it deletes on anything older. */
+const KNOWN_MS_MAX = 6_000;
 
 /** What a call of the client may do: look, make, bring up, or take away. */
 const EFFECTS: Record<Action, "look" | "make" | "bring_up" | "place" | "take" | "wait"> = {
@@ -42,6 +44,8 @@ export class Watch {
   readonly #sentAt: number[] = [];
   /** Deletions of an instance that was to go, which take effect even if its record is lost meanwhile. */
   readonly #wished = new WeakSet<object>();
+  /** The volumes that there were when a deletion was sent, or a moment before: what is lost afterwards nobody could know. */
+  readonly #volumesAtSend = new WeakMap<object, Volume[]>();
   #volumesBefore: Volume[] = [];
 
   constructor(cloud: Cloud) {
@@ -65,6 +69,7 @@ export class Watch {
       return;
     }
     if (record.intent === "destroyed") this.#wished.add(call);
+    if (action === "deleteVolume") this.#volumesAtSend.set(call, this.#volumesSince(now - KNOWN_MS_MAX));
     const effect = EFFECTS[action];
     if (effect === "bring_up" && record.intent !== "running") {
       this.violate(`${action} was sent while the intent was ${record.intent}`);
@@ -88,7 +93,7 @@ export class Watch {
   took(call: Call<unknown>, answer: Answer<unknown>): void {
     if (call.action === "deleteVolume" && answer.ok && !this.#wished.has(call)) {
       const deleted = this.#volumesBefore.find(({ id }) => id === call.subject);
-      if (deleted !== undefined) this.#judgeDeletion(deleted);
+      if (deleted !== undefined) this.#judgeDeletion(deleted, this.#volumesAtSend.get(call) ?? []);
     }
     this.changed();
   }
@@ -153,14 +158,20 @@ export class Watch {
   }
 
   /** What was written to the volume must be elsewhere, and on a volume that is known to work. */
-  #judgeDeletion(deleted: Volume): void {
+  #judgeDeletion(deleted: Volume, atSend: Volume[]): void {
     const { writing, proven, host, wasAway } = deleted;
     if (writing === null || host.status !== "ok" || wasAway) return;
-    const copies = this.#ourVolumes().filter((other) => contains(other.writing, writing));
+    const others = [...this.#ourVolumes(), ...atSend].filter(({ id }) => id !== deleted.id);
+    const copies = others.filter((other) => contains(other.writing, writing));
     if (copies.some((copy) => copy.proven)) return;
     // A copy on which no machine ran is only a copy.
     if (!proven && (copies.length > 0 || this.#isInSnapshot(writing))) return;
     this.violate(`the volume ${deleted.id} was deleted with the only copy of what was written to it`);
+  }
+
+  #volumesSince(instant: number): Volume[] {
+    const goneAt = ({ shown }: Volume): number => shown.at(-1)?.at ?? 0;
+    return this.#cloud.allVolumes().filter((one) => one.ours && (!isGone(one) || goneAt(one) > instant));
   }
 
   #isInSnapshot(writing: Writing): boolean {
