@@ -98,7 +98,7 @@ class Life {
         },
         before: (call) => this.#watch.before(call),
         took: (call, answer) => {
-          this.#watch.took(call, answer);
+          this.#watch.took(call, answer, this.#storage.durable.record);
           this.#point(`effect ${call.action}`);
         },
         faultOf: (call) => {

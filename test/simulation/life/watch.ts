@@ -42,7 +42,7 @@ export class Watch {
   readonly violations: string[] = [];
   readonly #cloud: Cloud;
   readonly #sentAt: number[] = [];
-  /** Deletions of an instance that was to go, which take effect even if its record is lost meanwhile. */
+  /** Deletions that were sent for an instance that was to go; they take effect even if its record is lost meanwhile. */
   readonly #wished = new WeakSet<object>();
   /** The volumes that there were when a deletion was sent, or a moment before: what is lost afterwards nobody could know. */
   readonly #volumesAtSend = new WeakMap<object, Volume[]>();
@@ -90,8 +90,9 @@ export class Watch {
   }
 
   /** The cloud has done it. */
-  took(call: Call<unknown>, answer: Answer<unknown>): void {
-    if (call.action === "deleteVolume" && answer.ok && !this.#wished.has(call)) {
+  took(call: Call<unknown>, answer: Answer<unknown>, record: InstanceState | null): void {
+    const isKept = !this.#wished.has(call) && record !== null && record.intent !== "destroyed";
+    if (call.action === "deleteVolume" && answer.ok && isKept) {
       const deleted = this.#volumesBefore.find(({ id }) => id === call.subject);
       if (deleted !== undefined) this.#judgeDeletion(deleted, this.#volumesAtSend.get(call) ?? []);
     }
