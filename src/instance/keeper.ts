@@ -212,7 +212,7 @@ export function createKeeper(ports: KeeperPorts): Keeper {
     restart: (userId) =>
       wish(userId, "restart", "running", (asked, fingerprint) =>
         withStatus(
-          // A machine whose settings nobody knows is not given others; it goes down and comes up as it is.
+          // A machine whose settings nobody knows is not given others.
           asked.settingsLost ? asked : withNewGeneration(asked, fingerprint),
           "starting",
           clock.now(),

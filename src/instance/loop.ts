@@ -9,7 +9,7 @@ import { type PerformPorts, prepare } from "./perform.ts";
 import { type InstanceState, instanceStateSchema, type ProblemCode } from "./state.ts";
 import type { Decision } from "./step.ts";
 import { applyDecision } from "./told.ts";
-import { type Warning, warningsOf } from "./warning.ts";
+import { type Warning, warningsAfter, warningsOf } from "./warning.ts";
 
 export type StoragePort = {
   /** The current record; null when the instance does not exist (any more). */
@@ -241,6 +241,7 @@ async function act(
     const { code, message } = next.lastError;
     storage.append({ at: now, kind: "problem", what: code, why: message, outcome: null, durationMs: null });
   }
+  for (const warning of warningsAfter(current, next)) warn(ports, next, warning, now);
   storage.save(next);
   return true;
 }

@@ -21,6 +21,14 @@ export function warningsOf(state: InstanceState, step: Step): Warning[] {
   ];
 }
 
+/** What is to be said of what a step brought to light. */
+export function warningsAfter(before: InstanceState, after: InstanceState): Warning[] {
+  if (before.settingsLost || !after.settingsLost) return [];
+  const why =
+    "What the user had set could not be read from the machine; it runs as it is until it is provisioned anew.";
+  return [{ what: "settings_lost", why }];
+}
+
 /** The data that is lost with a step, told once for each volume or copy; null for nearly all. */
 export function lossOf(
   { volume, candidate, toldLossOf }: InstanceState,

@@ -3,7 +3,6 @@ import {
   HOST_AWAY,
   notOurs,
   RECHECK_MS,
-  RECHECK_SLOW_MS,
   refused,
   step,
   unknown,
@@ -11,41 +10,30 @@ import {
   waitForHost,
   wedged,
 } from "../decisions.ts";
-import { machineNameOf } from "../names.ts";
-import type { Observation, PresentMachine, PresentVolume } from "../observation.ts";
-import {
-  HOST_DEADLINE_MS,
-  mayRetryCreate,
-  settledWithLeftovers,
-  START_DEADLINE_MS,
-  startDeadline,
-  tooManyBringUps,
-} from "../patience.ts";
+import type { Observation, PresentMachine } from "../observation.ts";
+import { HOST_DEADLINE_MS, mayRetryCreate, settledWithLeftovers, tooManyBringUps } from "../patience.ts";
 import type { InstanceState, Status } from "../state.ts";
-import type { Decision, Problem, Step } from "../step.ts";
+import type { Decision, Problem } from "../step.ts";
 import { candidateElsewhere, isHostFull } from "./capacity.ts";
-import { secondLook } from "./second-look.ts";
+import { hasNoRoom, onLostVolume, setMountRight, updateIfOlder } from "./configuration.ts";
+import { createMachine } from "./create-machine.ts";
+import { gatewayFirst } from "./gateway.ts";
 import { leftoverNext } from "./leftovers.ts";
 import {
   absentMachine,
   between,
-  isRefusedForLong,
   destroyStale,
   followMigration,
   giveUp,
-  isOurVolume,
+  isRefusedForLong,
   verifyMachine,
 } from "./machine.ts";
-import { candidateFirst, dropCandidate, placeFor, VOLUME_NOT_ASKED, volumeFirst } from "./storage.ts";
+import { secondLook } from "./second-look.ts";
+import { candidateFirst, dropCandidate, VOLUME_NOT_ASKED, volumeFirst } from "./storage.ts";
 
 const SECOND_MS = 1_000;
-const MINUTE_MS = 60 * SECOND_MS;
 /** Destroys of a machine on a host that is away which nobody answered (fly-machines-api.md §4.11), after which it is given up. */
 const DESTROYS_ASKED_MAX = 6;
-/** Refusals in a row of a create, over some ten minutes, because the volume is still claimed (fly-machines-api.md F-18). */
-const CLAIM_REFUSALS_MAX = 14;
-/** Tries on a full host before the machine moves away from it (fly-machines-api.md F-20). */
-const FULL_HOST_TRIES = 2;
 
 /** Up, with the wanted configuration, on its volume, and the gateway ready. */
 export function decideRunning(state: InstanceState, seen: Observation, now: number): Decision {
@@ -119,68 +107,14 @@ function decideUp(state: InstanceState, machine: PresentMachine, seen: Observati
   const rising = risingStatus(state);
   const update = updateIfOlder(state, machine, rising, now);
   if (update !== null) return update;
-  const { gateway } = seen;
-  switch (gateway.kind) {
-    case "ready":
-      return (
-        candidateFirst(state, seen, now, "running") ??
-        dropCandidate(state, "running") ??
-        leftoverNext(state, seen, "running", now) ??
-        secondLook(state, seen, "running") ??
-        settledWithLeftovers(state, "running", "the gateway answers ready", true)
-      );
-    case "none":
-      return waitForGateway(state, now, "the gateway was not asked", rising);
-    case "unknown":
-      return decideSilent(state, now, gateway.why);
-    case "starting":
-      return waitForGateway(state, now, `the gateway is starting (${gateway.stage})`, rising);
-    case "degraded":
-      if (gateway.stage === SEALED_STAGE && mayRekey(state)) {
-        return step(
-          { kind: "rekey" },
-          "its environment can't be opened with the app's key",
-          rising,
-          state.lastError,
-        );
-      }
-      return wait("time", now + RECHECK_MS, "the gateway is degraded", rising, {
-        code: "gateway_degraded",
-        message: `The gateway can't start: it failed at the stage "${gateway.stage}".`,
-      });
-    default:
-      return gateway satisfies never;
-  }
-}
-
-/** What the controller says when it can't open its environment (controller/sealed-env.ts). */
-const SEALED_STAGE = "sealed_environment";
-
-/** Once for each generation: a key that is right and does not open anything is not set again and again. */
-function mayRekey({ ownApp, generation }: InstanceState): boolean {
-  return ownApp !== null && ownApp.rekeyedFor !== generation;
-}
-
-/** An answer that did not come says nothing about a gateway that was ready before; silence that lasts does. */
-function decideSilent(state: InstanceState, now: number, why: string): Decision {
-  const silentSince = state.watched?.silentSince ?? now;
-  if (now < silentSince + START_DEADLINE_MS) {
-    if (state.status !== "running") return waitForGateway(state, now, why, risingStatus(state));
-    return wait("time", now + RECHECK_MS, `unconfirmed: ${why}`, "running");
-  }
-  return wait("time", now + RECHECK_SLOW_MS, why, risingStatus(state), {
-    code: "gateway_not_ready",
-    message: `The machine is up, but its controller has been silent for ${START_DEADLINE_MS / MINUTE_MS} minutes.`,
-  });
-}
-
-function waitForGateway(state: InstanceState, now: number, reason: string, status: Status): Decision {
-  const deadline = startDeadline(state, now);
-  if (now < deadline) return wait("gateway", deadline, reason, status);
-  return wait("time", now + RECHECK_SLOW_MS, reason, status, {
-    code: "gateway_not_ready",
-    message: `The machine is up, but its gateway did not get ready in ${START_DEADLINE_MS / MINUTE_MS} minutes (${reason}).`,
-  });
+  return (
+    gatewayFirst(state, seen.gateway, now, rising) ??
+    candidateFirst(state, seen, now, "running") ??
+    dropCandidate(state, "running") ??
+    leftoverNext(state, seen, "running", now) ??
+    secondLook(state, seen, "running") ??
+    settledWithLeftovers(state, "running", "the gateway answers ready", true)
+  );
 }
 
 /** The machine is down though it is wanted: told first where it died, then brought up, within a bound. */
@@ -249,183 +183,6 @@ function moveAway(
   }
   if (!hasNoRoom(state) || !isHostFull(state, volume.region, now)) return null;
   return candidateElsewhere(state, now, rising, "its host has no room for it", null);
-}
-
-/** A mount can't be changed to another volume, so the machine goes before its lost volume is replaced. */
-function onLostVolume(
-  state: InstanceState,
-  machine: PresentMachine,
-  seen: Observation,
-  now: number,
-  rising: Status,
-): Decision {
-  const first = volumeFirst(state, seen, now, rising) ?? unknown(VOLUME_NOT_ASKED, rising, now);
-  const isReplaced = first.kind === "step" && REPLACES_VOLUME.has(first.step.kind);
-  return isReplaced ? destroyStale(state, machine, "its volume is gone", rising, now) : first;
-}
-
-const REPLACES_VOLUME: ReadonlySet<Step["kind"]> = new Set(["create_volume", "adopt_volume"]);
-
-/** A machine of another generation than the wanted one takes over the wanted configuration, up or down. */
-function updateIfOlder(
-  state: InstanceState,
-  machine: PresentMachine,
-  rising: Status,
-  now: number,
-): Decision | null {
-  if (machine.generation === null || machine.generation === state.generation) return null;
-  // What a recovery could not read would be overwritten with nothing.
-  if (state.settingsLost) return null;
-  if (isRefusedForLong(state)) {
-    return destroyStale(state, machine, "it refuses its update", rising, now, wedged(machine.flyState));
-  }
-  if (machine.phase === "up" && hasNoRoom(state)) {
-    return step(
-      { kind: "stop_machine", id: machine.id },
-      "its host has no room for its update",
-      rising,
-      state.lastError,
-    );
-  }
-  return (
-    tooManyBringUps(state, now, "", rising, state.lastError) ??
-    step(
-      update(state, machine, false),
-      `it has generation ${machine.generation}, ${state.generation} is wanted`,
-      rising,
-      state.lastError,
-    )
-  );
-}
-
-/** Whether the host of the volume had no room, more often than a short pause explains. */
-function hasNoRoom(state: InstanceState): boolean {
-  return state.capacityTries >= FULL_HOST_TRIES;
-}
-
-/** It keeps the size that it has, and the metadata that others gave it. */
-function update(state: InstanceState, machine: PresentMachine, remounts: boolean): Step {
-  const { id, metadata } = machine;
-  const size = state.sizeWished ? state.machineSize : (machine.size ?? state.machineSize);
-  return { kind: "update_machine", id, generation: state.generation, size, metadata, remounts };
-}
-
-/**
- * A wrong mount: stop, update, start. Fly does not let an update change the volume itself (fly-machines-api.md §4.4), so a
- * machine that stays wrong after one is destroyed and made anew on the right volume.
- */
-function setMountRight(
-  state: InstanceState,
-  machine: PresentMachine,
-  seen: Observation,
-  now: number,
-  rising: Status,
-): Decision | null {
-  const { mount } = machine;
-  if (mount !== null && mount.isRightPath && isOurVolume(state, mount.volumeId)) return null;
-  const { volume } = seen;
-  if (volume.kind === "unknown") return unknown(volume, rising, now);
-  if (volume.kind === "absent") return onLostVolume(state, machine, seen, now, rising);
-  const problem: Problem = {
-    code: "mount_wrong",
-    message: "The machine did not have its volume where it belongs.",
-  };
-  switch (machine.phase) {
-    case "launching":
-    case "starting":
-    case "up":
-      return step({ kind: "stop_machine", id: machine.id }, "its mount is wrong", rising, problem);
-    case "down":
-    case "failed":
-      if (state.machine?.remounted === true) {
-        return destroyStale(state, machine, "its mount stays wrong", rising, now, problem);
-      }
-      return step(update(state, machine, true), "its mount is wrong", rising, problem);
-    case "stopping":
-    case "replacing":
-    case "destroying":
-      return null;
-    default:
-      return machine.phase satisfies never;
-  }
-}
-
-function createMachine(state: InstanceState, seen: Observation, now: number, rising: Status): Decision {
-  const left = leftoverNext(state, seen, rising, now);
-  if (left !== null) return left;
-  const place = placeFor(state, seen, now, rising);
-  if (place.kind === "first") return place.decision;
-  const { volume } = place;
-  if (volume.id !== state.candidate?.id) {
-    const elsewhere = placeElsewhere(state, volume, now, rising);
-    if (elsewhere !== null) return elsewhere;
-  }
-  const held = decideHolder(volume, now, rising);
-  if (held !== null) return held;
-  return (
-    tooManyBringUps(state, now, "", rising, state.lastError) ??
-    step(
-      {
-        kind: "create_machine",
-        name: machineNameOf(state.sandboxId, state.machineNames),
-        region: volume.region,
-        volumeId: volume.id,
-      },
-      "a machine is wanted and there is none",
-      rising,
-      state.lastError,
-    )
-  );
-}
-
-/** Why a machine can't be made where the volume is, and what is made elsewhere instead. */
-function placeElsewhere(
-  state: InstanceState,
-  volume: PresentVolume,
-  now: number,
-  rising: Status,
-): Decision | null {
-  if (!volume.isReachable) {
-    return volume.snapshot === null && volume.hasData
-      ? waitForHost(rising, now)
-      : candidateElsewhere(state, now, rising, "the volume's host is away", volume.snapshot);
-  }
-  const { lastError } = state;
-  const isClaimed = lastError?.code === "volume_busy" && lastError.attempts >= CLAIM_REFUSALS_MAX;
-  if (volume.holder?.is === "given_up" || (isClaimed && volume.holder?.is !== "stranger")) {
-    return candidateElsewhere(
-      state,
-      now,
-      rising,
-      "a machine that is gone, or can't be destroyed, holds the volume",
-      null,
-    );
-  }
-  if (state.capacityTries > 0 && isHostFull(state, volume.region, now)) {
-    return candidateElsewhere(state, now, rising, "the volume's host has no room", null);
-  }
-  return null;
-}
-
-function decideHolder({ holder }: PresentVolume, now: number, rising: Status): Decision | null {
-  if (holder === null) return null;
-  switch (holder.is) {
-    // Fly names a holder for minutes after it is gone; whether it still counts, the create will tell.
-    case "gone":
-    case "given_up":
-      return null;
-    case "ours":
-      return step({ kind: "note_machine", id: holder.id }, "it holds the volume", rising);
-    case "unknown":
-      return unknown({ code: "fly_unreachable", why: "Fly does not tell who holds the volume" }, rising, now);
-    case "stranger":
-      return wait("time", now + RECHECK_MS, "somebody else's machine holds the volume", rising, {
-        code: "volume_busy",
-        message: `The volume is bound to machine ${holder.id}, which is not this instance's.`,
-      });
-    default:
-      return holder.is satisfies never;
-  }
 }
 
 /** A host that stays away is given up, with its data taken from elsewhere; without a copy of the data it is waited for. */
