@@ -3,9 +3,9 @@ import { runExhaustive } from "./exhaustive/run.ts";
 import { PLAIN } from "./life/life.ts";
 import { runLives } from "./random/run.ts";
 
-const LIVES = 3_000;
+const LIVES = 2_000;
 /** Each so many-th cell; `pnpm sim --exhaustive` runs them all. */
-const CELLS_PART = 12;
+const CELLS_PART = 20;
 
 it(`${LIVES} random lives end as their users wished, and break no law on the way`, async () => {
   const { lives, failures } = await runLives({ first: 1, end: 1 + LIVES }, PLAIN);

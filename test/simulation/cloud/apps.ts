@@ -1,5 +1,6 @@
 import { type Answer, ok, REFUSALS } from "./answers.ts";
-import { type Cloud, STREAM } from "./cloud.ts";
+import type { Cloud } from "./cloud.ts";
+import { STREAM } from "./streams.ts";
 import type { App } from "./model.ts";
 import { type AppView, viewOfApp } from "./views.ts";
 

@@ -6,6 +6,7 @@ import * as apps from "./apps.ts";
 import type { Cloud } from "./cloud.ts";
 import * as machines from "./machines.ts";
 import * as volumes from "./volumes.ts";
+import { waitForMachine } from "./waiting.ts";
 
 /** The calls of the client under their names there; `create` and the like change something, the others only look. */
 export type Action = keyof FlyClient;
@@ -136,7 +137,7 @@ export function createCloudClient(cloud: Cloud, transport: Transport): FlyClient
           app,
           `/machines/${id}/wait?state=${state}&timeout=${timeoutS}&instance_id=${instanceId}`,
           id,
-          () => machines.waitForMachine(cloud, app, id, state, instanceId, timeoutS),
+          () => waitForMachine(cloud, app, id, state, instanceId, timeoutS),
           { timeoutMs: timeoutS * 1_000 + WAIT_GRACE_MS, signal },
         ),
       ),

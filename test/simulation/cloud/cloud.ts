@@ -11,39 +11,8 @@ import {
   type VolumeState,
   type Writing,
 } from "./model.ts";
+import { STREAM } from "./streams.ts";
 import type { Range, World } from "./world.ts";
-
-/** Streams of randomness, so that a draw for one purpose does not shift those for another. */
-export const STREAM = {
-  pull: 1,
-  start: 2,
-  stop: 3,
-  replace: 4,
-  destroy: 5,
-  ready: 6,
-  hydrate: 7,
-  lag: 8,
-  visible: 9,
-  listed: 10,
-  unbindShare: 11,
-  unbind: 12,
-  nul: 13,
-  unreadable: 14,
-  latency: 15,
-  secrets: 16,
-  appDelete: 17,
-  host: 18,
-  away: 19,
-  alarm: 20,
-  fault: 21,
-  point: 22,
-  script: 23,
-  health: 24,
-  remount: 25,
-  snapshot: 26,
-  unheard: 27,
-  registry: 28,
-} as const;
 
 /** The longest that lists are wrongly empty, and the least between two such times (docs/plan/reconciler.md). */
 const EMPTY_MS_MAX = 30_000;

@@ -1,5 +1,6 @@
 import { type Answer, type Handled, ok, type Refusal, REFUSALS } from "./answers.ts";
-import { type Cloud, STREAM, shownAt } from "./cloud.ts";
+import { type Cloud, shownAt } from "./cloud.ts";
+import { STREAM } from "./streams.ts";
 import { type App, isGone, type Machine, type MachineBody, type Volume } from "./model.ts";
 import { type MachineView, viewOfMachine } from "./views.ts";
 
@@ -234,71 +235,6 @@ export function destroyMachine(cloud: Cloud, appName: string, id: string, force:
   });
 }
 
-/** GET /v1/apps/{app}/machines/{id}/wait (§4.10). */
-export function waitForMachine(
-  cloud: Cloud,
-  appName: string,
-  id: string,
-  wanted: string,
-  version: string | null,
-  timeoutS: number,
-): Handled<object> {
-  const machine = cloud.app(appName)?.machines.get(id);
-  if (cloud.app(appName) === null) return REFUSALS.appMissing();
-  if (machine === undefined || cloud.now < machine.visibleAt || isForgotten(cloud, machine)) {
-    return REFUSALS.machineMissing();
-  }
-  if (!(timeoutS >= 1 && timeoutS <= 60)) return REFUSALS.waitTooLong();
-  if (wanted === "stopped" && version === null) return REFUSALS.versionNeeded();
-  const reached = (): Answer<object> | null => {
-    if (version !== null && version !== machine.instanceId) return REFUSALS.notReached(wanted, "replaced");
-    if (machine.state !== wanted) return null;
-    return ok({ ok: true, state: wanted, version: machine.instanceId });
-  };
-  const already = reached();
-  if (already !== null) return already;
-  return (reply) => {
-    const over = cloud.clock.at(timeoutS * 1_000, () => {
-      unwatch();
-      reply(REFUSALS.notReached(wanted, machine.state));
-    });
-    const unwatch = cloud.watch(machine, () => {
-      const answer = reached();
-      if (answer === null) return;
-      over();
-      unwatch();
-      reply(answer);
-    });
-    return () => {
-      over();
-      unwatch();
-    };
-  };
-}
-
-/** What the controller in the machine says through Fly's proxy; null where nothing answers. */
-export function askController(
-  cloud: Cloud,
-  appName: string,
-  id: string,
-): { state: "starting" | "ready" | "degraded" } | null {
-  const machine = cloud.app(appName)?.machines.get(id);
-  if (machine === undefined || machine.state !== "started" || machine.host.status !== "ok") return null;
-  switch (machine.controller.kind) {
-    case "silent":
-      return null;
-    case "degraded":
-      return { state: "degraded" };
-    case "slow":
-    case "crashing":
-      return { state: "starting" };
-    case "normal":
-      return { state: cloud.now >= machine.readyAt ? "ready" : "starting" };
-    default:
-      return machine.controller satisfies never;
-  }
-}
-
 /** The machine boots, and its program with it. */
 function comeUp(cloud: Cloud, machine: Machine, source: "user" | "flyd"): void {
   cloud.become(machine, "starting", "start", source);
@@ -357,6 +293,7 @@ function afterLease<T>(cloud: Cloud, machine: Machine, act: (machine: Machine) =
   };
 }
 
-function isForgotten(cloud: Cloud, machine: Machine): boolean {
+/** Whether not even its id is known any more. */
+export function isForgotten(cloud: Cloud, machine: Machine): boolean {
   return cloud.now >= machine.forgottenAt;
 }

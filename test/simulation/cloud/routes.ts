@@ -4,6 +4,7 @@ import * as apps from "./apps.ts";
 import type { Cloud } from "./cloud.ts";
 import * as machines from "./machines.ts";
 import * as volumes from "./volumes.ts";
+import { waitForMachine } from "./waiting.ts";
 
 type Request = { app: string; id: string; query: URLSearchParams; body: unknown };
 type Handle = (cloud: Cloud, request: Request) => Handled<unknown>;
@@ -76,7 +77,7 @@ const ROUTES: readonly { method: string; path: RegExp; handle: Handle }[] = [
   on("POST", "/apps/:app/machines/:id/start", (cloud, { app, id }) => machines.startMachine(cloud, app, id)),
   on("POST", "/apps/:app/machines/:id/stop", (cloud, { app, id }) => machines.stopMachine(cloud, app, id)),
   on("GET", "/apps/:app/machines/:id/wait", (cloud, { app, id, query }) =>
-    machines.waitForMachine(
+    waitForMachine(
       cloud,
       app,
       id,

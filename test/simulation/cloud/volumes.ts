@@ -1,5 +1,6 @@
 import { type Answer, ok, REFUSALS } from "./answers.ts";
-import { type Cloud, STREAM, shownAt } from "./cloud.ts";
+import { type Cloud, shownAt } from "./cloud.ts";
+import { STREAM } from "./streams.ts";
 import { type App, isGone, type Volume, type VolumeBody, type VolumeState, type Writing } from "./model.ts";
 import { type SnapshotView, viewOfSnapshot, viewOfVolume, type VolumeView } from "./views.ts";
 

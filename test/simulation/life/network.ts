@@ -3,8 +3,9 @@ import { classifyFlyAnswer, type FlyError, noAnswer } from "../../../src/fly/err
 import type { Health } from "../../../src/gateway/health.ts";
 import { type Answer, type Refusal, refuse, REFUSALS } from "../cloud/answers.ts";
 import type { Call } from "../cloud/client.ts";
-import { type Cloud, STREAM } from "../cloud/cloud.ts";
-import { askController } from "../cloud/machines.ts";
+import type { Cloud } from "../cloud/cloud.ts";
+import { STREAM } from "../cloud/streams.ts";
+import { askController } from "../cloud/waiting.ts";
 import { EPOCH_MS } from "../clock.ts";
 import { type CallFault, Counter, type Failure, type Place, type PlaceRefusal } from "./plan.ts";
 import type { Trace } from "./trace.ts";

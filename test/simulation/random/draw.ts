@@ -1,4 +1,4 @@
-import { STREAM } from "../cloud/cloud.ts";
+import { STREAM } from "../cloud/streams.ts";
 import type {
   CallFault,
   Disturbance,
