@@ -78,7 +78,7 @@ export function withMounted(state: InstanceState, volumeId: string, now: number)
   const promoted: InstanceState = {
     ...state,
     candidate: null,
-    volume: { ...place, hasData: true, missing: null, goneHolder: null },
+    volume: { ...place, hasData: true, missing: null, deleted: false, goneHolder: null },
     pendingDestroyVolumeId: state.intent === "destroyed" ? candidate.id : state.pendingDestroyVolumeId,
   };
   if (volume === null) return promoted;
@@ -94,7 +94,17 @@ export function withVolume(
 ): InstanceState {
   return {
     ...state,
-    volume: { id, region, sizeGb, createdAt: now, seen: false, hasData, missing: null, goneHolder: null },
+    volume: {
+      id,
+      region,
+      sizeGb,
+      createdAt: now,
+      seen: false,
+      hasData,
+      missing: null,
+      deleted: false,
+      goneHolder: null,
+    },
     leftovers: state.leftovers.filter((left) => left.id !== id),
     creating: state.creating?.kind === "volume" ? null : state.creating,
     pendingDestroyVolumeId: state.intent === "destroyed" ? id : state.pendingDestroyVolumeId,

@@ -147,7 +147,8 @@ function presentVolume(
 
 /** What is known of a holder without a look at it. */
 function holderOf(state: InstanceState, id: string): NonNullable<PresentVolume["holder"]> {
-  if (id === state.volume?.goneHolder) return { id, is: "gone" };
+  // At rest nothing depends on it, so that it is asked once; where something does, it is asked each time.
+  if (id === state.volume?.goneHolder && state.intent === "stopped") return { id, is: "gone" };
   return { id, is: state.leftovers.some((left) => left.id === id && !left.isKept) ? "given_up" : "unknown" };
 }
 

@@ -93,7 +93,14 @@ function fromFirst(record: Record<string, unknown>): Record<string, unknown> {
       volume === null
         ? null
         : // Whether a machine ever wrote to it, version 1 does not tell.
-          { ...volume, sizeGb: VOLUME_SIZE_GB, hasData: true, missing: null, goneHolder: null },
+          {
+            ...volume,
+            sizeGb: VOLUME_SIZE_GB,
+            hasData: true,
+            missing: null,
+            deleted: false,
+            goneHolder: null,
+          },
     creating:
       creating === null
         ? null

@@ -32,9 +32,15 @@ export function noteSeen(state: InstanceState, seen: Observation, now: number): 
       candidate !== null && seen.candidate.kind === "present" ? { ...candidate, seen: true } : candidate,
     creating: creating === null ? null : noteCreating(creating, seen),
     recovery: recovery === null ? null : { ...recovery, empty: noteInventory(recovery.empty, seen) },
+    // Gone, and not by us: Fly may have moved it, so that one look for what there is instead is not enough.
+    doubtful: state.doubtful || isGoneUnasked(state, seen),
     swept: state.intent === "destroyed" ? noteInventory(state.swept, seen) : state.swept,
     watched: watch(state.watched, seen, now),
   };
+}
+
+function isGoneUnasked({ intent, volume }: InstanceState, seen: Observation): boolean {
+  return intent === "destroyed" && volume !== null && !volume.deleted && seen.volume.kind === "absent";
 }
 
 type KnownVolume = NonNullable<InstanceState["volume"]>;

@@ -197,9 +197,12 @@ function done(state: InstanceState, step: Step, now: number): InstanceState | nu
       return countBringUp(withAccepted({ ...state, capacityTries: 0 }, step, now), now);
     case "update_machine":
       return withUpdated(state, step, now);
+    case "delete_volume": {
+      const volume = state.volume?.id === step.id ? { ...state.volume, deleted: true } : state.volume;
+      return withAccepted({ ...state, volume }, step, now);
+    }
     case "stop_machine":
     case "destroy_machine":
-    case "delete_volume":
     case "delete_app":
       return withAccepted(state, step, now);
     case "give_up_machine":

@@ -37,6 +37,7 @@ export function withRecovered(
             createdAt: now,
             seen: true,
             missing: null,
+            deleted: false,
             goneHolder: null,
           },
   };

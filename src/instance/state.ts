@@ -211,6 +211,8 @@ export const instanceStateSchema = z.strictObject({
       sizeGb: z.int().min(1),
       /** Looks by id and by name that found it gone. */
       missing: emptySchema,
+      /** Fly accepted that it goes. */
+      deleted: z.boolean(),
       /** A machine that Fly names as its holder, and that is gone. */
       goneHolder: z.string().nullable(),
     })

@@ -74,6 +74,7 @@ export const knownVolume = {
   hasData: true,
   sizeGb: 10,
   missing: null,
+  deleted: false,
   goneHolder: null,
 };
 export const knownCandidate = {
