@@ -267,12 +267,15 @@ function withNameConflict(state: InstanceState, now: number): InstanceState {
 }
 
 function withAppTaken(state: InstanceState, now: number): InstanceState {
+  const { creating } = state;
+  // This create made nothing; an earlier one that nobody answered may have, so the name is looked at.
+  const looked = creating === null ? null : { ...creating, sentAt: creating.earlierAt ?? 0, earlierAt: null };
   return failed(
     {
       ...state,
       nameConflicts: state.nameConflicts + 1,
       // What was made before is only not visible yet.
-      creating: state.ownApp?.stage === "wanted" ? state.creating : null,
+      creating: state.ownApp?.stage === "wanted" ? looked : null,
     },
     { code: "app_name_taken", message: "The name of the tenant's app is taken.", retryAfterMs: null },
     now,

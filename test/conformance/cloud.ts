@@ -160,10 +160,12 @@ export class CheckedCloud {
 
   /** Lets time go by until the machine is in the state. */
   async until(machine: { id: string }, state: string): Promise<void> {
-    await this.eventually(
-      `machine in state ${state}`,
-      async () => (await this.machine(machine.id)).state === state,
-    );
+    await this.eventually(`machine in state ${state}`, async () => {
+      const answer = await this.call("GET", `${machines}/${machine.id}`);
+      // Fly forgets a destroyed machine after a while (fly-machines-api.md §4.3).
+      if (answer.status === 404) return state === "destroyed";
+      return machineSchema.parse(answer.body).state === state;
+    });
   }
 
   async destroyed(machine: { id: string }): Promise<void> {

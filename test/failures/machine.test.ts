@@ -40,8 +40,16 @@ describe.concurrent("a machine", () => {
     await platform.post("provision", user, { envVars: { STAND_IN: "exits" } });
     const started = await timed(platform.post("start", user));
     expect(started.durationMs).toBeLessThan(OPERATION_WAIT_MS + LATE_MS);
-    expect(started.answer).toMatchObject({ status: 502, body: { reason: "machine_stopped" } });
-    expect(started.answer.body["detail"]).toContain("exit code 3");
+    // Whoever waits is told when the pauses grow; on a slow computer the bound comes first, and the status tells.
+    if (started.answer.status !== 202) {
+      expect(started.answer).toMatchObject({ status: 502, body: { reason: "machine_stopped" } });
+    }
+    const told = await until(
+      () => platform.status(user),
+      ({ lastError }) => lastError?.code === "machine_stopped",
+      30_000,
+    );
+    expect(told.lastError?.message).toContain("exit code 3");
     const events = await platform.events(user);
     expect(events.map(({ why }) => why).join("\n")).toContain("exit code 3");
     const bringUps = events.filter(({ what }) => what === "create_machine" || what === "start_machine");
