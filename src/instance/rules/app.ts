@@ -155,6 +155,9 @@ function equipApp(
     default:
       return app satisfies never;
   }
+  if (state.creating?.kind === "app") {
+    return step({ kind: "adopt_app" }, "the app that was asked for exists", status);
+  }
   if (!app.hasV4 && !ownApp.hasV4) {
     return step({ kind: "assign_address", type: "shared_v4" }, "the app has no IPv4 address", status);
   }

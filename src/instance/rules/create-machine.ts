@@ -53,7 +53,9 @@ function placeElsewhere(
   rising: Status,
 ): Decision | null {
   if (!volume.isReachable) {
-    return volume.snapshot === null && volume.hasData
+    // What Fly tells of a host that is away may be old, so our own knowledge of data counts as well.
+    const mayHaveData = volume.hasData || state.volume?.hasData === true;
+    return volume.snapshot === null && mayHaveData
       ? waitForHost(rising, now)
       : candidateElsewhere(state, now, rising, "the volume's host is away", volume.snapshot);
   }

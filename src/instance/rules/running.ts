@@ -200,7 +200,8 @@ function decideUnreachable(state: InstanceState, id: string, seen: Observation, 
   if (volume.kind === "present" && volume.id !== state.volume?.id) {
     return volumeFirst(state, seen, now, rising) ?? waitForHost(rising, now);
   }
-  if (volume.kind === "present" && !volume.isReachable && volume.snapshot === null && volume.hasData) {
+  const mayHaveData = (volume.kind === "present" && volume.hasData) || state.volume?.hasData === true;
+  if (volume.kind === "present" && !volume.isReachable && volume.snapshot === null && mayHaveData) {
     return waitForHost(rising, now);
   }
   // Fly is told first, so that it does not come back with its host.
