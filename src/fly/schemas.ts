@@ -26,7 +26,17 @@ const machineConfigSchema = z.object({
     })
     .nullish(),
   metadata: z.record(z.string(), z.string()).nullish(),
-  mounts: z.array(z.object({ volume: z.string().optional(), path: z.string().optional() })).nullish(),
+  mounts: z
+    .array(
+      z.object({
+        volume: z.string().optional(),
+        path: z.string().optional(),
+        extend_threshold_percent: z.number().optional(),
+        add_size_gb: z.number().optional(),
+        size_gb_limit: z.number().optional(),
+      }),
+    )
+    .nullish(),
 });
 
 /** Ids become parts of paths. */
@@ -127,7 +137,7 @@ export type MachineRequest = {
     image: string;
     env: Record<string, string>;
     guest: { cpu_kind: string; cpus: number; memory_mb: number };
-    mounts: { volume: string; path: string }[];
+    mounts: ({ volume: string; path: string } & Record<string, string | number>)[];
     services: unknown[];
     metadata: Record<string, string>;
     restart: { policy: string };

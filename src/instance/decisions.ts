@@ -27,9 +27,14 @@ export function wait(
 }
 
 /** Fly could not be asked: counted like a failed step, so that the pauses grow. */
-export function unknown({ code, why }: Pick<Unknown, "code" | "why">, status: Status, now: number): Decision {
+export function unknown(
+  { code, why, retryAfterMs = null }: Pick<Unknown, "code" | "why"> & Partial<Pick<Unknown, "retryAfterMs">>,
+  status: Status,
+  now: number,
+): Decision {
   const problem: Problem = { code, message: why };
-  return { kind: "wait", on: "time", until: now, reason: `not known: ${why}`, status, problem, failed: true };
+  const until = now + (retryAfterMs ?? 0);
+  return { kind: "wait", on: "time", until, reason: `not known: ${why}`, status, problem, failed: true };
 }
 
 /** Nothing can be done about it here; the user reads why, and it is looked at again. */

@@ -21,7 +21,7 @@ it("finds what carries the tenant's metadata or the volume's name, and nothing o
   const found = await inventory(record(), fly);
   expect(idsOf(found)).toEqual({ machines: [machineId], volumes: [volumeId] });
   expect(found).toMatchObject({
-    machines: [{ phase: "up", ours: true, mount: { volumeId, isRightPath: true } }],
+    machines: [{ phase: "up", ours: true, mount: { volumeId, isRightPath: true, options: {} } }],
     volumes: [{ holder: { id: machineId }, hasData: true, isReachable: true }],
   });
 });

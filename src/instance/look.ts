@@ -8,23 +8,26 @@ import {
   METADATA_USER,
   VOLUME_PATH,
 } from "./names.ts";
-import type { ObservedMachine, PresentVolume, Snapshot, Unknown } from "./observation.ts";
+import type { MountOptions, ObservedMachine, PresentVolume, Snapshot, Unknown } from "./observation.ts";
 import { phaseOf } from "./phase.ts";
 import { sizeOf } from "./sizes.ts";
-import type { InstanceState } from "./state.ts";
+import type { InstanceState, ProblemCode } from "./state.ts";
 
 /** What a call that failed says of the world: nothing. Fly's own words stay in the operator's log. */
-export function unknown({ kind, status }: FlyError): Unknown {
-  if (kind === "unauthorized") {
-    return {
-      kind: "unknown",
-      code: "fly_unauthorized",
-      why: "Fly refused the Worker's token",
-      isThere: false,
-    };
+export function unknown(error: FlyError): Unknown {
+  const { kind, status } = error;
+  if (kind === "unauthorized") return notTold("Fly refused the Worker's token", false, "fly_unauthorized");
+  if (kind === "rate_limited") {
+    const { retryAfterMs } = error;
+    return { ...notTold("Fly asks for fewer calls", false, "fly_busy"), retryAfterMs };
   }
   const why = status === null ? "Fly did not answer" : `Fly answered ${status}`;
-  return { kind: "unknown", code: "fly_unreachable", why, isThere: false };
+  return notTold(why, false);
+}
+
+/** Fly answered, or did not, and either way told nothing. */
+export function notTold(why: string, isThere: boolean, code: ProblemCode = "fly_unreachable"): Unknown {
+  return { kind: "unknown", code, why, isThere, retryAfterMs: null };
 }
 
 /** In an app of the tenant's own, a missing app tells that nothing of it exists. */
@@ -47,12 +50,12 @@ export async function lookAtMachine(
   if (machine.host_status === "unreachable") return { kind: "unreachable", id };
   if (phase === null) {
     const why = `Fly reports the machine as "${machine.state}"`;
-    return { kind: "unknown", code: "fly_unreachable", why, isThere: true };
+    return notTold(why, true);
   }
   const config = machine.config ?? machine.incomplete_config;
   if (config === undefined || config === null) {
     const why = "Fly does not tell whose machine it is";
-    return { kind: "unknown", code: "fly_unreachable", why, isThere: true };
+    return notTold(why, true);
   }
   const { metadata } = config;
   const generation = Number.parseInt(metadata?.[METADATA_GENERATION] ?? "", 10);
@@ -68,7 +71,7 @@ export async function lookAtMachine(
     mount:
       mount?.volume === undefined
         ? null
-        : { volumeId: mount.volume, isRightPath: mount.path === VOLUME_PATH },
+        : { volumeId: mount.volume, isRightPath: mount.path === VOLUME_PATH, options: optionsOf(mount) },
     size: sizeOf(config.guest),
     metadata: otherMetadata(metadata ?? {}),
     exit: describeExit(machine),
@@ -88,6 +91,15 @@ function isOurs(state: InstanceState, { id, name }: FlyMachine, metadata: Record
     name !== undefined &&
     isMachineNameOf(state.sandboxId, name, state.machineNames)
   );
+}
+
+function optionsOf(mount: NonNullable<NonNullable<FlyMachine["config"]>["mounts"]>[number]): MountOptions {
+  const { extend_threshold_percent: threshold, add_size_gb: step, size_gb_limit: limit } = mount;
+  return {
+    ...(threshold === undefined ? {} : { extend_threshold_percent: threshold }),
+    ...(step === undefined ? {} : { add_size_gb: step }),
+    ...(limit === undefined ? {} : { size_gb_limit: limit }),
+  };
 }
 
 function otherMetadata(metadata: Record<string, string>): Record<string, string> {
@@ -134,7 +146,7 @@ function presentVolume(
     kind: "present",
     id,
     // A missing region means: as it was (fly-machines-api.md §6.1).
-    region: volume.region ?? (state.volume?.id === id ? state.volume.region : (state.regions[0] ?? "")),
+    region: volume.region ?? knownRegion(state, id),
     hasData: !isKnownEmpty(volume),
     createdAt: Date.parse(volume.created_at ?? "") || 0,
     isReachable,
@@ -143,6 +155,10 @@ function presentVolume(
     holder: typeof holder === "string" && isMachineId(holder) ? holderOf(state, holder) : null,
     snapshot,
   };
+}
+
+function knownRegion({ volume, candidate, regions }: InstanceState, id: string): string {
+  return [volume, candidate].find((known) => known?.id === id)?.region ?? regions[0] ?? "";
 }
 
 /** What is known of a holder without a look at it. */

@@ -1,7 +1,11 @@
 import type { MachineTokens } from "../auth/machine-tokens.ts";
 import type { MachineRequest } from "../fly/schemas.ts";
+import type { MountOptions } from "./observation.ts";
 import { METADATA_GENERATION, METADATA_SANDBOX, METADATA_USER, VOLUME_PATH } from "./names.ts";
 import type { InstanceState, MachineSize, Settings } from "./state.ts";
+
+/** What a person may have set at Fly by hand, and an update keeps. */
+export type SetByHand = { metadata: Record<string, string>; mountOptions: MountOptions };
 
 /** What the environment of the Worker says about every machine. */
 export type MachineDefaults = { image: string; allowedOrigins: string[] };
@@ -40,7 +44,7 @@ export async function machineRequest(
   tokens: MachineTokens,
   defaults: MachineDefaults,
   envSeal: EnvSeal,
-  metadata: Record<string, string> = {},
+  { metadata, mountOptions }: SetByHand = { metadata: {}, mountOptions: {} },
 ): Promise<MachineRequest> {
   const { ownApp, sandboxId } = state;
   const plain = machineEnv(state, tokens, defaults);
@@ -52,7 +56,7 @@ export async function machineRequest(
       image: defaults.image,
       env,
       guest: guestOf(state.machineSize),
-      mounts: [{ volume: volumeId, path: VOLUME_PATH }],
+      mounts: [{ ...mountOptions, volume: volumeId, path: VOLUME_PATH }],
       services: [
         {
           protocol: "tcp",

@@ -21,7 +21,14 @@ export type Unknown = {
   why: string;
   /** A list had something, and only the look at it failed. */
   isThere: boolean;
+  /** Before which Fly asked not to be asked again. */
+  retryAfterMs: number | null;
 };
+
+/** What a person may have set of a mount by hand (docs: machines/api/machines-resource#mounts). */
+export type MountOptions = Partial<
+  Record<"extend_threshold_percent" | "add_size_gb" | "size_gb_limit", number>
+>;
 
 export type PresentMachine = {
   kind: "present";
@@ -35,7 +42,7 @@ export type PresentMachine = {
   /** Generation of the configuration it runs; null when it can't be told. */
   generation: number | null;
   /** The volume it mounts, and whether at the right path; null without a mount. */
-  mount: { volumeId: string; isRightPath: boolean } | null;
+  mount: { volumeId: string; isRightPath: boolean; options: MountOptions } | null;
   size: MachineSize | null;
   /** Metadata beside ours. */
   metadata: Record<string, string>;

@@ -146,7 +146,7 @@ describe("a create whose answer was lost", () => {
     const effect = { kind: "error", status: 503, body: { error: "unavailable" } };
     await at.fault({ action: "machine_get", effect });
     const { seen } = await see(at, { ...known, machine: null, creating });
-    expect(seen.machine).toMatchObject({ kind: "unknown", isThere: true });
+    expect(seen.machine).toMatchObject({ kind: "unknown", isThere: true, retryAfterMs: null });
   });
 
   it("of a copy is looked for among what is not known and not older than the create", async () => {

@@ -2,7 +2,7 @@ import type { FlyClient } from "../fly/client.ts";
 import type { FlyVolume } from "../fly/schemas.ts";
 import type { Health } from "../gateway/health.ts";
 import { inventory } from "./inventory.ts";
-import { isGone, lookAtMachine, lookAtVolume, newestSnapshot, unknown } from "./look.ts";
+import { isGone, lookAtMachine, lookAtVolume, newestSnapshot, notTold, unknown } from "./look.ts";
 import { METADATA_SANDBOX } from "./names.ts";
 import {
   NOTHING_ASKED,
@@ -106,12 +106,7 @@ async function observeApp(state: InstanceState, fly: FlyClient): Promise<Observe
   const { organization, network } = answer.value;
   // A field that is missing tells nothing (fly-machines-api.md §1.4).
   if (organization?.slug === undefined || network === undefined) {
-    return {
-      kind: "unknown",
-      code: "fly_unreachable",
-      why: "Fly does not tell whose app it is",
-      isThere: true,
-    };
+    return notTold("Fly does not tell whose app it is", true);
   }
   // The network of a tenant's app has the app's name; of an app that only looks like ours it has not.
   if (organization.slug !== ownApp?.orgSlug || network !== appName) return { kind: "stranger" };

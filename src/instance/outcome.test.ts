@@ -227,6 +227,7 @@ it("does not wait for an update to what has been overtaken meanwhile", () => {
     generation: 1,
     size: DEFAULT_MACHINE_SIZE,
     metadata: {},
+    mountOptions: {},
     remounts: false,
   };
   expect(after(record({ generation: 1 }), update, { kind: "done" }).accepted).toEqual({

@@ -59,8 +59,7 @@ type Creating = NonNullable<InstanceState["creating"]>;
 export function beginStep(known: InstanceState, step: Step, now: number): InstanceState {
   const loss = lossOf(known, step);
   const told = loss === null ? known : { ...known, toldLossOf: loss.id };
-  // An update keeps the size that the machine has, unless another was wished; stored before the update is sent.
-  const state = step.kind === "update_machine" ? { ...told, machineSize: step.size } : told;
+  const state = withStepNoted(told, step);
   const kind = createdBy(step);
   if (kind === null) return state;
   const { creating } = state;
@@ -78,6 +77,14 @@ export function beginStep(known: InstanceState, step: Step, now: number): Instan
       source: "source" in step ? step.source.kind : "empty",
     },
   };
+}
+
+/** What a step that makes nothing is known by before it is sent. */
+function withStepNoted(state: InstanceState, step: Step): InstanceState {
+  // An update keeps the size that the machine has, unless another was wished.
+  if (step.kind === "update_machine") return { ...state, machineSize: step.size };
+  if (step.kind !== "delete_volume" || state.volume?.id !== step.id) return state;
+  return { ...state, volume: { ...state.volume, deleted: true } };
 }
 
 function withDoubt(state: InstanceState, isNew: boolean, now: number): InstanceState {
@@ -197,12 +204,9 @@ function done(state: InstanceState, step: Step, now: number): InstanceState | nu
       return countBringUp(withAccepted({ ...state, capacityTries: 0 }, step, now), now);
     case "update_machine":
       return withUpdated(state, step, now);
-    case "delete_volume": {
-      const volume = state.volume?.id === step.id ? { ...state.volume, deleted: true } : state.volume;
-      return withAccepted({ ...state, volume }, step, now);
-    }
     case "stop_machine":
     case "destroy_machine":
+    case "delete_volume":
     case "delete_app":
       return withAccepted(state, step, now);
     case "give_up_machine":

@@ -144,6 +144,7 @@ describe("a machine of ours", () => {
       generation: 3,
       size: { ...DEFAULT_MACHINE_SIZE, memoryMb: 4_096 },
       metadata: { fly_platform_version: "v2" },
+      mountOptions: {},
       remounts: false,
     };
     expect(await perform(at, update, { volume, generation: 3 })).toEqual({ kind: "done" });
@@ -158,7 +159,15 @@ describe("a machine of ours", () => {
     const at = await appAtFly("perform-bare");
     const id = await at.machine();
     const size = DEFAULT_MACHINE_SIZE;
-    const update: Step = { kind: "update_machine", id, generation: 1, size, metadata: {}, remounts: false };
+    const update: Step = {
+      kind: "update_machine",
+      id,
+      generation: 1,
+      size,
+      metadata: {},
+      mountOptions: {},
+      remounts: false,
+    };
     expect(await perform(at, update)).toMatchObject({ kind: "failed", code: "volume_missing" });
     expect((await at.calls()).filter(({ method }) => method === "POST")).toHaveLength(1);
   });

@@ -8,6 +8,7 @@ import {
   guestOf,
   type MachineDefaults,
   machineRequest,
+  type SetByHand,
   settingsFrom,
 } from "./machine-request.ts";
 import { METADATA_GENERATION } from "./names.ts";
@@ -57,7 +58,7 @@ export async function prepare(state: InstanceState, step: Step, ports: PerformPo
     case "update_machine": {
       if (state.volume === null) return async () => NO_VOLUME;
       const sized = { ...state, machineSize: step.size };
-      const request = await requestFor(sized, state.volume.id, ports, step.metadata);
+      const request = await requestFor(sized, state.volume.id, ports, step);
       return async () => simple(await fly.updateMachine(app, step.id, request));
     }
     case "start_machine":
@@ -185,9 +186,10 @@ async function requestFor(
   state: InstanceState,
   volumeId: string,
   { tokens, machineDefaults, envSeal }: PerformPorts,
-  metadata: Record<string, string> = {},
+  setByHand?: SetByHand,
 ) {
-  return machineRequest(state, volumeId, await tokens(state.sandboxId), machineDefaults, envSeal, metadata);
+  const own = await tokens(state.sandboxId);
+  return machineRequest(state, volumeId, own, machineDefaults, envSeal, setByHand);
 }
 
 function simple(result: FlyResult<unknown>): Outcome {

@@ -19,8 +19,8 @@ export type Status = z.infer<typeof statusSchema>;
 
 export const machineSizeSchema = z.strictObject({
   cpuKind: z.enum(["shared", "performance"]),
-  cpus: z.int().min(1).max(16),
-  memoryMb: z.int().min(256).max(131_072).multipleOf(256),
+  cpus: z.int().min(1),
+  memoryMb: z.int().min(1),
 });
 export type MachineSize = z.infer<typeof machineSizeSchema>;
 
@@ -211,7 +211,7 @@ export const instanceStateSchema = z.strictObject({
       sizeGb: z.int().min(1),
       /** Looks by id and by name that found it gone. */
       missing: emptySchema,
-      /** Fly accepted that it goes. */
+      /** Fly was asked to delete it. */
       deleted: z.boolean(),
       /** A machine that Fly names as its holder, and that is gone. */
       goneHolder: z.string().nullable(),

@@ -1,3 +1,4 @@
+import type { MountOptions } from "./observation.ts";
 import type { Intent, MachineSize, ProblemCode, Status } from "./state.ts";
 
 /** What a new volume begins with. */
@@ -49,6 +50,7 @@ export type Step =
       generation: number;
       size: MachineSize;
       metadata: Record<string, string>;
+      mountOptions: MountOptions;
       remounts: boolean;
     }
   | { kind: "start_machine"; id: string }

@@ -13,7 +13,7 @@ export function applyDecision(state: InstanceState, decision: Decision, now: num
   const told = withStatus(state, decision.status, now);
   const { problem } = decision;
   if (decision.kind === "wait" && decision.failed && problem !== null) {
-    return failed(told, { ...problem, retryAfterMs: null }, now);
+    return failed(told, { ...problem, retryAfterMs: decision.until - now }, now);
   }
   const rested =
     decision.kind === "settled" ? { ...told, failures: 0, capacityTries: 0, retryAt: null } : told;

@@ -44,9 +44,10 @@ export function hasNoRoom(state: InstanceState): boolean {
 
 /** It keeps the size that it has, and the metadata that others gave it. */
 function update(state: InstanceState, machine: PresentMachine, remounts: boolean): Step {
-  const { id, metadata } = machine;
+  const { id, metadata, mount } = machine;
+  const mountOptions = mount?.options ?? {};
   const size = state.sizeWished ? state.machineSize : (machine.size ?? state.machineSize);
-  return { kind: "update_machine", id, generation: state.generation, size, metadata, remounts };
+  return { kind: "update_machine", id, generation: state.generation, size, metadata, mountOptions, remounts };
 }
 
 /**

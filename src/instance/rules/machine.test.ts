@@ -46,7 +46,7 @@ describe.each(both)("a machine that has our name (to be %s)", (_intent, make) =>
   });
 
   it("is ours on the volume that is about to become ours", () => {
-    const mount = { volumeId: "vol_2", isRightPath: true };
+    const mount = { volumeId: "vol_2", isRightPath: true, options: {} };
     expect(found({ mount }, { candidate: knownCandidate })).toMatchObject({
       step: { kind: "adopt_machine", volumeId: "vol_2" },
     });
@@ -57,13 +57,13 @@ describe.each(both)("a machine that has our name (to be %s)", (_intent, make) =>
   });
 
   it("goes when it has our metadata and another volume, or none, and its data stays", () => {
-    for (const mount of [{ volumeId: "vol_7", isRightPath: true }, null]) {
+    for (const mount of [{ volumeId: "vol_7", isRightPath: true, options: {} }, null]) {
       expect(found({ mount })).toMatchObject({ step: { kind: "destroy_machine", id: "m1" } });
     }
   });
 
   it("is stored before it goes, so that it is watched until it is gone", () => {
-    const mount = { volumeId: "vol_7", isRightPath: true };
+    const mount = { volumeId: "vol_7", isRightPath: true, options: {} };
     const state = { machine: null, creating: openCreate("machine") };
     expect(found({ mount }, state)).toMatchObject({ step: { kind: "note_machine", id: "m1" } });
     expect(found({}, state)).toMatchObject({ step: { kind: "adopt_machine", id: "m1" } });
@@ -200,7 +200,7 @@ describe("a machine whose host is away", () => {
 });
 
 it("follows a volume that Fly moved together with its machine", () => {
-  const mount = { volumeId: "vol_7", isRightPath: true };
+  const mount = { volumeId: "vol_7", isRightPath: true, options: {} };
   const seen = saw(machineIn("up", { mount }), { ...freeVolume, id: "vol_7" });
   expect(decide(wanted(), seen, NOW)).toMatchObject({
     step: { kind: "adopt_volume", id: "vol_7", replacesLost: false },

@@ -25,7 +25,7 @@ function found(machines: Machines, volumes: PresentVolume[] = [], state: Instanc
 
 /** On a volume of its own, so that the choice is seen. */
 const named = (id: string, phase: MachinePhase, fields: Partial<PresentMachine> = {}): PresentMachine =>
-  machineIn(phase, { id, mount: { volumeId: `vol_${id}`, isRightPath: true }, ...fields });
+  machineIn(phase, { id, mount: { volumeId: `vol_${id}`, isRightPath: true, options: {} }, ...fields });
 
 describe("looking for what was lost", () => {
   it("concludes nothing from a look that failed", () => {

@@ -255,8 +255,8 @@ describe("a machine that is down", () => {
 describe("a wrong mount", () => {
   const wrong = [
     ["no volume", null],
-    ["the wrong path", { volumeId: "vol_1", isRightPath: false }],
-    ["another volume", { volumeId: "vol_7", isRightPath: true }],
+    ["the wrong path", { volumeId: "vol_1", isRightPath: false, options: {} }],
+    ["another volume", { volumeId: "vol_7", isRightPath: true, options: {} }],
   ] as const;
 
   it.each(wrong)("(%s) is set right by stop, update and start", (_what, mount) => {

@@ -132,7 +132,7 @@ export function machineIn(phase: MachinePhase, fields: Partial<PresentMachine> =
     flyState: phase,
     ours: true,
     generation: 1,
-    mount: { volumeId: "vol_1", isRightPath: true },
+    mount: { volumeId: "vol_1", isRightPath: true, options: {} },
     size: DEFAULT_MACHINE_SIZE,
     metadata: {},
     exit: null,
@@ -159,6 +159,7 @@ export const unknown = {
   code: "fly_unreachable",
   why: "Fly answered 500",
   isThere: false,
+  retryAfterMs: null,
 } as const;
 export const snapshot: Snapshot = {
   id: "vs_1",
