@@ -2,6 +2,7 @@ const PLAIN_NAME = "kiloclaw-auth";
 /** Bound to the host and to HTTPS by the browser itself (RFC 6265bis §4.1.3.2). */
 const HOST_NAME = `__Host-${PLAIN_NAME}`;
 
+/** The session cookie's name; with the `__Host-` prefix (RFC 6265bis) wherever there is HTTPS. */
 export function sessionCookieName(development: boolean): string {
   return development ? PLAIN_NAME : HOST_NAME;
 }

@@ -123,6 +123,7 @@ const GONE_VOLUME_STATES = new Set([
   "destroyed",
 ]);
 
+/** Whether nothing can mount the volume any more, though Fly still shows it. */
 export function isVolumeGone(volume: FlyVolume): boolean {
   return volume.state !== undefined && GONE_VOLUME_STATES.has(volume.state);
 }

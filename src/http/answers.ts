@@ -28,6 +28,7 @@ export function operationAnswer(result: OperationResult, now: number): Response 
   }
 }
 
+/** The problem (RFC 9457) of an operation that changed nothing. */
 export function refusalAnswer(refusal: Refusal): Response {
   switch (refusal.kind) {
     case "not_provisioned":

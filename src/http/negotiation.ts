@@ -5,6 +5,7 @@ export function wantsHtml(request: Request): boolean {
   return (request.headers.get("accept") ?? "").includes("text/html");
 }
 
+/** Whether the request asks for another protocol. */
 export function isUpgrade(request: Request): boolean {
   return request.headers.has("upgrade");
 }

@@ -117,6 +117,7 @@ export function unreachablePage(): Promise<Response> {
   );
 }
 
+/** The page for a signed-in user without an instance: 404. */
 export function notProvisionedPage(): Promise<Response> {
   return page(
     404,

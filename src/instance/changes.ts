@@ -35,6 +35,7 @@ export function withVerified(
   );
 }
 
+/** A machine that Fly made on this volume: verified by that, and counted as a bring-up. */
 export function withCreatedMachine(
   state: InstanceState,
   volumeId: string,
@@ -86,6 +87,7 @@ export function withMounted(state: InstanceState, volumeId: string, now: number)
   return withLeftover(promoted, { kind: "volume", id: volume.id }, now, { notBefore, whenReady: true });
 }
 
+/** Another volume is the instance's own from here on; what is known of its data comes with it. */
 export function withVolume(
   state: InstanceState,
   { id, region, hasData }: KnownVolume,
@@ -111,6 +113,7 @@ export function withVolume(
   };
 }
 
+/** A volume elsewhere that waits for a machine. */
 export function withCandidate(
   state: InstanceState,
   place: { id: string; region: string; sizeGb: number; isOlderCopy: boolean },
@@ -123,6 +126,7 @@ export function withCandidate(
   };
 }
 
+/** The candidate is thrown away: it goes as a leftover, once it must be visible. */
 export function withoutCandidate(state: InstanceState, now: number): InstanceState {
   const { candidate } = state;
   if (candidate === null) return state;
@@ -132,6 +136,7 @@ export function withoutCandidate(state: InstanceState, now: number): InstanceSta
   });
 }
 
+/** No machine is known; nothing is awaited of one. */
 export function withoutMachine(state: InstanceState): InstanceState {
   return { ...state, machine: null, pendingDestroyMachineId: null, watched: null, accepted: null };
 }
@@ -142,10 +147,12 @@ export function withGivenUp(state: InstanceState, id: string, now: number): Inst
   return withNextName(withoutMachine(withLeftover({ ...state, creating }, { kind: "machine", id }, now)));
 }
 
+/** The next machine has another name. */
 export function withNextName(state: InstanceState): InstanceState {
   return { ...state, machineNames: state.machineNames + 1, nameConflicts: 0 };
 }
 
+/** Fields of the tenant's own app; nothing where all tenants share one. */
 export function withOwnApp(
   state: InstanceState,
   fields: Partial<NonNullable<InstanceState["ownApp"]>>,
@@ -153,6 +160,7 @@ export function withOwnApp(
   return state.ownApp === null ? state : { ...state, ownApp: { ...state.ownApp, ...fields } };
 }
 
+/** A region, or the host of the volume in it, had no room, and goes last for a while. */
 export function withFull(
   state: InstanceState,
   region: string,
@@ -192,6 +200,7 @@ export function withFound(state: InstanceState, found: Left[], now: number): Ins
   return found.reduce<InstanceState>((next, left) => withLeftover(next, left, now, { isKept: true }), state);
 }
 
+/** A deletion was asked for, or could not be; the pause before the next grows. */
 export function withLeftoverTried(state: InstanceState, { id }: Left, now: number): InstanceState {
   return {
     ...state,
@@ -208,14 +217,17 @@ export function withLeftoverTried(state: InstanceState, { id }: Left, now: numbe
   };
 }
 
+/** Fly accepted the step; its effect is waited for before it is repeated. */
 export function withAccepted(state: InstanceState, step: Step, now: number): InstanceState {
   return { ...state, accepted: { kind: step.kind, at: now } };
 }
 
+/** A machine of which only the id is known. */
 export function newMachine(id: string, now: number): NonNullable<InstanceState["machine"]> {
   return { id, createdAt: now, seen: false, verified: false, remounted: false, destroysAsked: 0 };
 }
 
+/** One more bring-up, and those of more than an hour ago forgotten. */
 export function countBringUp(state: InstanceState, now: number): InstanceState {
   return {
     ...state,

@@ -8,14 +8,17 @@ export const RECHECK_MS = 10_000;
 export const LOOK_AGAIN_MS = 5_000;
 export const RECHECK_SLOW_MS = 60_000;
 
+/** One step, with what the user is told meanwhile. */
 export function step(what: Step, reason: string, status: Status, problem: Problem | null = null): Decision {
   return { kind: "step", step: what, reason, status, problem };
 }
 
+/** At rest; `againAt` (milliseconds since the epoch) for something of little weight before the usual time. */
 export function settled(status: Status, reason: string, againAt: number | null = null): Decision {
   return { kind: "settled", status, reason, problem: null, againAt };
 }
 
+/** A wait until an instant (milliseconds since the epoch), or for what `on` names. */
 export function wait(
   on: Awaited,
   until: number,
@@ -42,10 +45,12 @@ export function refused(status: Status, now: number, problem: Problem): Decision
   return wait("time", now + RECHECK_SLOW_MS, problem.message, status, problem);
 }
 
+/** The machine went down: the user reads why before it is brought back. */
 export function down(mark: Extract<Step, { kind: "mark_down" }>, status: Status): Decision {
   return step(mark, mark.message, status, { code: mark.code, message: mark.message });
 }
 
+/** What the user is told of a machine that Fly keeps in one state. */
 export function wedged(flyState: string): Problem {
   return {
     code: "machine_wedged",
@@ -53,6 +58,7 @@ export function wedged(flyState: string): Problem {
   };
 }
 
+/** What the user is told of a machine that has our name and is not ours. */
 export function notOurs(id: string): Problem {
   return {
     code: "machine_not_ours",

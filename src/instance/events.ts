@@ -14,6 +14,7 @@ export type InstanceEvent = {
 export const EVENTS_MAX = 500;
 const EVENT_TEXT_CHARS_MAX = 600;
 
+/** The event with its texts cut to what the log keeps of each. */
 export function clipEvent(event: InstanceEvent): InstanceEvent {
   return {
     ...event,

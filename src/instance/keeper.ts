@@ -84,6 +84,7 @@ type Lost =
   | { kind: "not_provisioned" }
   | { kind: "registry_unreachable" };
 
+/** The keeper of one instance over its ports. Instants and pauses are milliseconds. */
 export function createKeeper(ports: KeeperPorts): Keeper {
   const { storage, clock } = ports;
   /** An alarm found the instance at rest and armed no earlier one. */

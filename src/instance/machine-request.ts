@@ -78,6 +78,7 @@ export async function machineRequest(
   };
 }
 
+/** The size as Fly's `guest` (docs: machines/api/machines-resource). */
 export function guestOf(size: MachineSize): MachineRequest["config"]["guest"] {
   return { cpu_kind: size.cpuKind, cpus: size.cpus, memory_mb: size.memoryMb };
 }

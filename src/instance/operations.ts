@@ -76,6 +76,7 @@ export type RouteResult =
   | { kind: "not_running"; status: Status; lastError: StatusView["lastError"] }
   | Refusal;
 
+/** The platform's view of a record; all null where there is none. */
 export function statusViewOf(state: InstanceState | null): StatusView {
   return {
     userId: state?.userId ?? null,
@@ -92,6 +93,7 @@ export function statusViewOf(state: InstanceState | null): StatusView {
   };
 }
 
+/** What the user set, by names and whether, never by value. */
 export function configViewOf({ machineSize, settings }: InstanceState): ConfigView {
   const { channels } = settings;
   return {
@@ -107,6 +109,7 @@ export function configViewOf({ machineSize, settings }: InstanceState): ConfigVi
   };
 }
 
+/** The last error as the wire has it; instants are ISO 8601. */
 export function errorViewOf(error: LastError | null): StatusView["lastError"] {
   if (error === null) return null;
   const { code, message, at, attempts, nextTryAt } = error;

@@ -382,6 +382,7 @@ export function withNewGeneration(state: InstanceState, fingerprint: string): In
   return { ...state, generation: state.generation + 1, fingerprint, epoch: state.epoch + 1, accepted: null };
 }
 
+/** The record with another status, and since when; the same record where nothing changes. */
 export function withStatus(state: InstanceState, status: Status, now: number): InstanceState {
   return state.status === status ? state : { ...state, status, statusSince: now };
 }

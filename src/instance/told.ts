@@ -61,6 +61,7 @@ export function failed(
   };
 }
 
+/** The record after a step that Fly carried out: the next failure begins with the shortest pause. */
 export function succeeded(state: InstanceState): InstanceState {
   return { ...state, failures: 0, retryAt: null };
 }

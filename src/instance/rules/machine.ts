@@ -76,6 +76,7 @@ export function isRefusedForLong({ lastError }: InstanceState): boolean {
   return lastError?.code === "machine_busy" && lastError.attempts >= REFUSALS_MAX;
 }
 
+/** Leaves a machine that can't be destroyed for now to be destroyed later, while there is room to remember it. */
 export function giveUp(
   state: InstanceState,
   id: string,
