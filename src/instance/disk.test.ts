@@ -1,6 +1,7 @@
-import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
-import { expect, it } from "vitest";
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { describe, expect, it } from "vitest";
 import { countWrites, failWrites, mendWrites } from "./testing/disk.ts";
+import { HOUR_MS } from "./testing/records.ts";
 import { type Tenant, tenant } from "./testing/tenant.ts";
 
 const failing = async (operation: PromiseLike<unknown>): Promise<string> => {
@@ -63,6 +64,69 @@ it("rings again though nothing could be written while it rang", async () => {
   const alarmAt = (await made.alarmAt()) ?? 0;
   expect(alarmAt).toBeGreaterThan(Date.now());
   expect(alarmAt).toBeLessThan(Date.now() + 70_000);
+});
+
+/** The creates that were sent. */
+async function createsOf(made: Tenant): Promise<string[]> {
+  const calls = await made.calls();
+  return calls
+    .filter(({ method, path }) => method === "POST" && /^\/(?:volumes|machines)$/.test(path))
+    .map(({ path }) => path);
+}
+
+/** Starts, and is caught by a disk that fails when Fly has made the machine. */
+async function startOnFailingDisk(made: Tenant, what: "log" | "alarm"): Promise<string> {
+  const held = await made.hold({ method: "POST", path: "^/machines$", when: "after" });
+  const failed = failing(made.instance.start(made.userId));
+  await held.caught();
+  await failWrites(made, what);
+  await held.release();
+  return failed;
+}
+
+describe.each(["log", "alarm"] as const)("an object that can't write its %s", (what) => {
+  it("sends nothing to Fly for a wish, says that it failed, and does it when asked again", async () => {
+    const made = await tenant(`disk-${what}-intent`);
+    await failWrites(made, what);
+    expect(await failing(made.instance.start(made.userId))).toContain("the disk is full");
+    expect(await made.calls()).toEqual([]);
+    await mendWrites(made);
+    expect(await made.instance.start(made.userId)).toEqual({ kind: "settled", status: "running" });
+    expect(await createsOf(made)).toEqual(["/volumes", "/machines"]);
+  });
+
+  it("does what was wished by the alarm of before, though the wish seemed to fail", async () => {
+    const made = await tenant(`disk-${what}-stop`);
+    await made.instance.start(made.userId);
+    await failWrites(made, what);
+    expect(await failing(made.instance.stop(made.userId))).toContain("the disk is full");
+    expect(await made.machines()).toMatchObject([{ state: "started" }]);
+    await mendWrites(made);
+    expect(await runDurableObjectAlarm(made.instance)).toBe(true);
+    expect(await made.view()).toMatchObject({ status: "stopped", lastError: null });
+    expect(await made.machines()).toMatchObject([{ state: "stopped" }]);
+  });
+
+  it("makes nothing twice that was made as the writes failed, and forgets none of it", async () => {
+    const made = await tenant(`disk-${what}-create`);
+    expect(await startOnFailingDisk(made, what)).toContain("the disk is full");
+    await mendWrites(made);
+    expect(await runDurableObjectAlarm(made.instance)).toBe(true);
+    const view = await made.view();
+    expect(view).toMatchObject({ status: "running", lastError: null });
+    expect((await made.machines()).map(({ id }) => id)).toEqual([view?.flyMachineId]);
+    expect((await made.volumes()).map(({ id }) => id)).toEqual([view?.flyVolumeId]);
+    expect(await createsOf(made)).toEqual(["/volumes", "/machines"]);
+  });
+});
+
+it("fails for the runtime to ring again where it can't arm its successor, and sends nothing before", async () => {
+  const made = await tenant("disk-successor", { intent: "running", status: "starting" });
+  await runInDurableObject(made.instance, (_object, { storage }) => storage.setAlarm(Date.now() + HOUR_MS));
+  await failWrites(made, "alarm");
+  // A handler that throws is called again by the runtime (docs: durable-objects/api/alarms).
+  expect(await failing(runDurableObjectAlarm(made.instance))).toContain("the disk is full");
+  expect(await made.calls()).toEqual([]);
 });
 
 /** What a pass costs for which there is nothing to do: the second one, since the first may note what it sees. */

@@ -8,19 +8,37 @@ export type Writes = {
   alarm: number;
 };
 
-/** Every write of the record fails from here on, until it is mended or the object is gone. */
-export function failWrites(made: Tenant): Promise<void> {
+/** What an object writes; `log` is the events of the instance. */
+type Written = "record" | "log" | "alarm";
+
+/** Every write of that kind fails from here on, until it is mended or the object is gone. */
+export function failWrites(made: Tenant, what: Written = "record"): Promise<void> {
   return runInDurableObject(made.instance, (_object, { storage }) => {
-    storage.kv.put = () => {
+    const fail = (): never => {
       throw new Error("the disk is full");
     };
+    switch (what) {
+      case "record":
+        storage.kv.put = fail;
+        break;
+      case "log":
+        storage.sql.exec = fail;
+        break;
+      case "alarm":
+        storage.setAlarm = async () => fail();
+        break;
+      default:
+        what satisfies never;
+    }
   });
 }
 
-export function mendWrites(made: Tenant): Promise<boolean> {
-  return runInDurableObject(made.instance, (_object, { storage }) =>
-    Reflect.deleteProperty(storage.kv, "put"),
-  );
+export function mendWrites(made: Tenant): Promise<void> {
+  return runInDurableObject(made.instance, (_object, { storage }) => {
+    Reflect.deleteProperty(storage.kv, "put");
+    Reflect.deleteProperty(storage.sql, "exec");
+    Reflect.deleteProperty(storage, "setAlarm");
+  });
 }
 
 export function countWrites(made: Tenant): Promise<Writes> {
