@@ -5,7 +5,7 @@ import { lookAtMachine, lookAtVolume } from "./look.ts";
 import { machineNameOf } from "./names.ts";
 import type { InstanceState } from "./state.ts";
 import { appAtFly, valueOf } from "./testing/app-at-fly.ts";
-import { knownMachine, record } from "./testing/records.ts";
+import { knownCandidate, knownMachine, knownVolume, record } from "./testing/records.ts";
 
 const metadata = { kiloclaw_user_id: "user-1", kiloclaw_sandbox_id: "dXNlci0x", kiloclaw_generation: "3" };
 const unreachableFly = createFlyClient({
@@ -85,7 +85,47 @@ it("tells why a machine went down, but not of a stop that was asked for", async 
   expect(await exit({ exit_code: 0, requested_stop: true })).toMatchObject({ exit: null });
 });
 
+it("keeps what a person set of a machine by hand: its size, however large, and options of its mount", async () => {
+  const guest = { cpu_kind: "performance", cpus: 32, memory_mb: 65_536 };
+  const options = { extend_threshold_percent: 80, add_size_gb: 5, size_gb_limit: 100 };
+  const mounts = [{ volume: "vol_1", path: "/root", ...options }];
+  expect(await seenOf({ config: { metadata, guest, mounts } })).toMatchObject({
+    size: { cpuKind: "performance", cpus: 32, memoryMb: 65_536 },
+    mount: { volumeId: "vol_1", isRightPath: true, options },
+  });
+  const plain = { metadata, mounts: [{ volume: "vol_1", path: "/root", add_size_gb: 5 }] };
+  expect(await seenOf({ config: plain })).toMatchObject({ mount: { options: { add_size_gb: 5 } } });
+});
+
+it("tells how long Fly asks for patience, and asks for none where Fly only fails", async () => {
+  const { fly, record: of, machine, volume, fault } = await appAtFly("look-busy");
+  const volumeId = await volume();
+  const machineId = await machine({ volume: volumeId });
+  const effect = { kind: "rate_limited", retryAfterSeconds: 30 };
+  await fault({ action: "machine_get", effect }, { action: "volume_get", effect });
+  const busy = { kind: "unknown", code: "fly_busy", retryAfterMs: 30_000 };
+  expect(await lookAtMachine(of(), fly, machineId)).toMatchObject(busy);
+  expect(await lookAtVolume(of(), fly, volumeId)).toMatchObject(busy);
+  const failure = { kind: "error", status: 503, body: { error: "unavailable" } };
+  await fault({ action: "machine_get", effect: failure });
+  const failed = { kind: "unknown", code: "fly_unreachable", retryAfterMs: null };
+  expect(await lookAtMachine(of(), fly, machineId)).toMatchObject(failed);
+});
+
 describe("a volume", () => {
+  it("of which Fly does not tell the region is where it is known to be", async () => {
+    const inFra = { volume: { ...knownVolume, region: "fra" }, candidate: knownCandidate };
+    const regionOf = async (id: string, fields: Partial<InstanceState>) => {
+      const fly = { ...unreachableFly, getVolume: async () => ({ ok: true as const, value: { id } }) };
+      return lookAtVolume(record({ regions: ["ams"], ...fields }), fly, id);
+    };
+    expect(await regionOf("vol_1", inFra)).toMatchObject({ region: "fra" });
+    expect(
+      await regionOf("vol_2", { ...inFra, candidate: { ...knownCandidate, region: "cdg" } }),
+    ).toMatchObject({ region: "cdg" });
+    expect(await regionOf("vol_of_nobody", inFra)).toMatchObject({ region: "ams" });
+  });
+
   it("has data from its first mount on, by the numbers of its blocks", async () => {
     const { fly, record: of, machine, volume } = await appAtFly("look-data");
     const id = await volume();

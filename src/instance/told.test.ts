@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { applyDecision } from "./told.ts";
+import { unknown } from "./decisions.ts";
+import type { InstanceState } from "./state.ts";
 import type { Decision } from "./step.ts";
-import { NOW, record, SECOND_MS } from "./testing/records.ts";
+import { applyDecision } from "./told.ts";
+import { HOUR_MS, NOW, record, SECOND_MS } from "./testing/records.ts";
 
 describe("what a decision tells", () => {
   const settled = (status: "running" | "stopped"): Decision => ({
@@ -67,5 +69,20 @@ describe("what a decision tells", () => {
     const once = applyDecision(record(), blind, NOW);
     expect(once).toMatchObject({ failures: 1, retryAt: NOW + SECOND_MS });
     expect(applyDecision(once, blind, NOW)).toMatchObject({ failures: 2, retryAt: NOW + 2 * SECOND_MS });
+  });
+
+  it("waits for as long as Fly asked for before it looks again, but not longer than a minute", () => {
+    const busy = (retryAfterMs: number): Decision =>
+      unknown({ code: "fly_busy", why: "Fly asks for fewer calls", retryAfterMs }, "running", NOW);
+    const pauseOf = (state: InstanceState, retryAfterMs: number) =>
+      (applyDecision(state, busy(retryAfterMs), NOW).retryAt ?? 0) - NOW;
+    expect(pauseOf(record(), 30 * SECOND_MS)).toBe(30 * SECOND_MS);
+    expect(pauseOf(record(), 24 * HOUR_MS)).toBe(60 * SECOND_MS);
+    // What failed often already is not looked at sooner than it would be anyway.
+    expect(pauseOf(record({ failures: 4 }), 3 * SECOND_MS)).toBe(16 * SECOND_MS);
+    expect(applyDecision(record(), busy(30 * SECOND_MS), NOW).lastError).toMatchObject({
+      code: "fly_busy",
+      nextTryAt: NOW + 30 * SECOND_MS,
+    });
   });
 });

@@ -2,6 +2,7 @@ import { env } from "cloudflare:workers";
 import { inject } from "vitest";
 import { createFlyClient, type FlyClient, type FlyResult } from "../../fly/client.ts";
 import { METADATA_GENERATION, METADATA_SANDBOX, METADATA_USER, VOLUME_PATH } from "../names.ts";
+import type { MountOptions } from "../observation.ts";
 import type { InstanceState } from "../state.ts";
 import { callsIn, type GateCall } from "./gate.ts";
 import { record } from "./records.ts";
@@ -39,6 +40,10 @@ export type MachineOptions = {
   volume?: string;
   path?: string;
   generation?: number;
+  guest?: { cpu_kind: string; cpus: number; memory_mb: number };
+  /** Beside those that every machine of ours has. */
+  metadata?: Record<string, string>;
+  mountOptions?: MountOptions;
 };
 
 export async function appAtFly(name: string): Promise<AppAtFly> {
@@ -64,10 +69,11 @@ export async function appAtFly(name: string): Promise<AppAtFly> {
         config: {
           image: "registry.fly.io/app:tag",
           env: {},
-          guest,
-          mounts: volume === undefined ? [] : [{ volume, path }],
+          guest: options.guest ?? guest,
+          mounts: volume === undefined ? [] : [{ ...options.mountOptions, volume, path }],
           services: [],
           metadata: {
+            ...options.metadata,
             [METADATA_USER]: userId,
             [METADATA_SANDBOX]: sandboxId,
             [METADATA_GENERATION]: String(options.generation ?? 1),

@@ -6,6 +6,7 @@ import type { InstanceEvent } from "../events.ts";
 import { createKeeper, type Keeper, type KeeperPorts, type RegistryPort } from "../keeper.ts";
 import { type InstanceState, readState } from "../state.ts";
 import type { Warning } from "../warning.ts";
+import type { AppAtFly } from "./app-at-fly.ts";
 import { HOUR_MS, NOW } from "./records.ts";
 import { StageClock } from "./stage-clock.ts";
 
@@ -21,6 +22,12 @@ export function flyAt(baseUrl: string): FlyClient {
 }
 
 export const localFly = flyAt(inject("flyApiUrl"));
+
+/** For an instance whose app is that of the test. */
+export function portsIn({ fly, record }: AppAtFly): Pick<KeeperPorts, "fly" | "identify"> {
+  const { userId, sandboxId, appName, ownApp, volumeName } = record();
+  return { fly, identify: async () => ({ userId, sandboxId, appName, ownApp, volumeName }) };
+}
 
 /** What the registry answers to every question. */
 export type Row = Awaited<ReturnType<RegistryPort["findActiveInstance"]>>;
