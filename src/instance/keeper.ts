@@ -1,5 +1,6 @@
 import { ALARM_AFTER_OPERATION_MS, ALARM_WAIT_MS, DOUBT_WAIT_MS, OPERATION_WAIT_MS } from "./bounds.ts";
 import { fingerprintOf } from "./fingerprint.ts";
+import { METADATA_SANDBOX } from "./names.ts";
 import { createReconciler, type LoopPorts, type StoragePort, type Verdict } from "./loop.ts";
 import { DEFAULT_MACHINE_SIZE } from "./sizes.ts";
 import {
@@ -115,6 +116,8 @@ export function createKeeper(ports: KeeperPorts): Keeper {
     const now = clock.now();
     isResting = false;
     storage.save(next);
+    // Armed with the record, so that none stands without an alarm, whatever becomes of the line in the log.
+    const armed = storage.setAlarm(now + ALARM_AFTER_OPERATION_MS);
     storage.append({
       at: now,
       kind: "operation",
@@ -123,7 +126,7 @@ export function createKeeper(ports: KeeperPorts): Keeper {
       outcome: null,
       durationMs: null,
     });
-    await storage.setAlarm(now + ALARM_AFTER_OPERATION_MS);
+    await armed;
     reconciler.nudge();
     const verdict = await run(now + OPERATION_WAIT_MS);
     const after = storage.load();
@@ -291,16 +294,17 @@ function preferring(regions: string[], wished: string | undefined): string[] {
   return wished === undefined ? regions : [wished, ...regions.filter((region) => region !== wished)];
 }
 
-/** The ids by which an operator finds what was left at Fly. */
+/** The ids and names by which an operator finds what was left at Fly; ids that were lost are found by the names. */
 function remainsOf(state: InstanceState): string {
-  const { machine, volume, candidate, leftovers, appName, ownApp } = state;
+  const { machine, volume, candidate, leftovers, appName, ownApp, sandboxId, volumeName } = state;
   const ids = [
     machine?.id ?? state.pendingDestroyMachineId,
     volume?.id ?? state.pendingDestroyVolumeId,
     candidate?.id ?? null,
     state.creating?.name ?? null,
     ...leftovers.map(({ id }) => id),
-    ownApp === null ? null : appName,
   ].filter((id) => id !== null);
-  return ids.length === 0 ? "nothing that is known" : ids.join(", ");
+  const named = `in the app ${appName} machines of ${METADATA_SANDBOX} ${sandboxId} and volumes named ${volumeName}`;
+  const app = ownApp === null ? "" : ", and the app itself";
+  return ids.length === 0 ? `${named}${app}` : `${ids.join(", ")}, ${named}${app}`;
 }

@@ -110,7 +110,7 @@ export class KiloClawInstance extends DurableObject<Env> {
     return { kind: "route", appName, machineId: machine.id, sandboxId, epoch };
   }
 
-  /** Never throws: a lost alarm would leave a machine unwatched. */
+  /** Throws only when not even its successor can be armed: then the runtime is to ring again. */
   override async alarm(): Promise<void> {
     try {
       const opened = this.#open();

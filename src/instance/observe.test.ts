@@ -211,7 +211,9 @@ describe("the volume", () => {
     expect(await holderOf({ leftovers: givenUp })).toEqual({ id: machineId, is: "given_up" });
     const effect = { kind: "error", status: 500, body: { error: "oops" } };
     await at.fault({ action: "machine_get", effect });
-    expect(await holderOf({})).toEqual({ id: machineId, is: "unknown" });
+    // Whether a machine of ours is on it is not known, so nothing is known of what it may be used for.
+    const { seen } = await see(at, { ...known, machine: null });
+    expect(seen.volume).toMatchObject({ kind: "unknown", isThere: true });
   });
 
   it("on a host that is away is seen with what can be restored, and so is its machine", async () => {

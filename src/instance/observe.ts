@@ -261,8 +261,9 @@ async function withHolder(
   const seen = await lookAtMachine(state, fly, id);
   switch (seen.kind) {
     case "none":
+      return volume;
     case "unknown":
-      return { ...volume, holder: { id, is: "unknown" } };
+      return { ...seen, isThere: true };
     case "absent":
       return { ...volume, holder: { id, is: "gone" } };
     case "unreachable":
