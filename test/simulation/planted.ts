@@ -122,6 +122,14 @@ export const BUGS: readonly Bug[] = [
     caughtBy: /without an alarm/,
   },
   {
+    name: "does not say what a destroy by force leaves",
+    plant: (ports) => ({
+      ...ports,
+      warn: (warning, sandboxId) => ports.warn({ ...warning, why: "Fly may keep something." }, sandboxId),
+    }),
+    caughtBy: /did not name it/,
+  },
+  {
     name: "gives each machine a name of its own",
     plant: (ports) => ({
       ...ports,

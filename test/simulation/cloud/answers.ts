@@ -14,6 +14,7 @@ export type Refusal = {
 export type Handled<T> = Answer<T> | Later<T>;
 type Later<T> = (reply: (answer: Answer<T>) => void) => () => void;
 
+/** What Fly answers when it has done what was asked. */
 export function ok<T>(body: T, status = 200): Answer<T> {
   return { ok: true, status, body };
 }

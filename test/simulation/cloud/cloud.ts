@@ -14,7 +14,7 @@ import {
 import { STREAM } from "./streams.ts";
 import type { Range, World } from "./world.ts";
 
-/** The longest that lists are wrongly empty, and the least between two such times (docs/plan/reconciler.md). */
+/** The longest that lists are wrongly empty, and the least between two such times (src/instance/SPEC.md, Assumptions about Fly). */
 const EMPTY_MS_MAX = 30_000;
 const BETWEEN_EMPTY_MS = 10 * 60_000;
 const HOSTS_PER_REGION = 3;
@@ -112,6 +112,7 @@ export class Cloud {
       network,
       createdAt: this.now,
       goneAt: Number.POSITIVE_INFINITY,
+      forgotten: false,
       machines: new Map(),
       volumes: new Map(),
       snapshots: new Map(),
@@ -230,6 +231,7 @@ export class Cloud {
   write(volume: Volume): void {
     volume.mounted = true;
     volume.proven = true;
+    if (volume.forgotten) return;
     volume.writing = { parent: volume.writing, depth: (volume.writing?.depth ?? 0) + 1 };
     if (!volume.ours) return;
     this.writings += 1;

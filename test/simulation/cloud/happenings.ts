@@ -102,6 +102,7 @@ export function wedge(machine: Machine, hard: boolean): void {
   if (machine.state !== "destroyed") machine.stuck = hard ? "hard" : "soft";
 }
 
+/** The machine moves again, and what was due meanwhile happens at once. */
 export function unwedge(cloud: Cloud, machine: Machine): void {
   machine.stuck = "no";
   cloud.release(machine);
@@ -140,6 +141,7 @@ export function currentMachine(cloud: Cloud): Machine | null {
   );
 }
 
+/** The volume of the simulated instance that was made last and can still be mounted. */
 export function currentVolume(cloud: Cloud): Volume | null {
   return newest(cloud, (app) => [...app.volumes.values()].filter((volume) => volume.ours && !isGone(volume)));
 }

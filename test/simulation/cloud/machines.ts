@@ -79,6 +79,7 @@ export function createMachine(
     readyAt: Number.POSITIVE_INFINITY,
     controller: { kind: "normal" },
     ours,
+    forgotten: false,
   };
   app.machines.set(machine.id, machine);
   if (volume !== null) volume.machine = machine;

@@ -108,6 +108,8 @@ export type Machine = {
   controller: Controller;
   /** Made by the instance that is simulated, and not by a neighbour. */
   ours: boolean;
+  /** It was the instance's until that was destroyed by force, and nobody cares for it. */
+  forgotten: boolean;
 };
 
 export type Volume = {
@@ -134,6 +136,7 @@ export type Volume = {
   /** Its host could not be reached at some time. */
   wasAway: boolean;
   ours: boolean;
+  forgotten: boolean;
 };
 
 export type Snapshot = {
@@ -152,6 +155,7 @@ export type App = {
   createdAt: number;
   /** From when on nobody finds it any more; infinite while it is kept. */
   goneAt: number;
+  forgotten: boolean;
   machines: Map<string, Machine>;
   volumes: Map<string, Volume>;
   /** By volume, also of volumes that are gone. */

@@ -30,6 +30,7 @@ export type MachineView = {
   cordoned: boolean;
 };
 
+/** A machine as Fly shows it (fly-machines-api.md §3.1), in a state that may be one of the past, as in a list that is behind. */
 export function viewOfMachine(machine: Machine, state: FlyState): MachineView {
   const isAway = machine.host.status !== "ok";
   const view: MachineView = {
@@ -56,6 +57,7 @@ export function viewOfMachine(machine: Machine, state: FlyState): MachineView {
 /** A volume as Fly shows it (fly-machines-api.md §6.1). */
 export type VolumeView = ReturnType<typeof viewOfVolume>;
 
+/** A volume as Fly shows it (fly-machines-api.md §6.1), in a state that may be one of the past. */
 export function viewOfVolume(cloud: Cloud, volume: Volume, state: VolumeState) {
   const blocks = volume.mounted ? 2_580_480 : 0;
   return {
@@ -86,6 +88,7 @@ export function viewOfVolume(cloud: Cloud, volume: Volume, state: VolumeState) {
 
 export type SnapshotView = ReturnType<typeof viewOfSnapshot>;
 
+/** A snapshot as Fly shows it (fly-machines-api.md §6.2): `created` once it is ready to be restored. `now` in milliseconds. */
 export function viewOfSnapshot(snapshot: Snapshot, now: number) {
   return {
     id: snapshot.id,
@@ -100,6 +103,7 @@ export function viewOfSnapshot(snapshot: Snapshot, now: number) {
 
 export type AppView = ReturnType<typeof viewOfApp>;
 
+/** An app as Fly shows it (fly-machines-api.md §2.2); `network` is what tells whose it is. */
 export function viewOfApp(app: App) {
   return {
     id: app.id,

@@ -75,6 +75,7 @@ export function createVolume(
     proven: false,
     wasAway: false,
     ours,
+    forgotten: false,
   };
   app.volumes.set(volume.id, volume);
   cloud.becomeVolume(volume, volume.state);

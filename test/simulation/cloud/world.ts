@@ -1,7 +1,7 @@
 /** Least and most, in milliseconds. */
 export type Range = readonly [min: number, max: number];
 
-/** How quick and how truthful a cloud is. Every bound here is one that docs/plan/reconciler.md assumes, or a measured one. */
+/** How quick and how truthful a cloud is. Every bound here is one that src/instance/SPEC.md assumes (Assumptions about Fly), or a measured one. */
 export type World = {
   /** One way between the caller and Fly. */
   latency: Range;

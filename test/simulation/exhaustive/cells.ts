@@ -18,14 +18,17 @@ const SECOND_MS = 1_000;
 const BEFORE: readonly Failure[] = [
   "reset",
   "timeout",
+  "408",
   "429",
   "429_later",
   "500",
   "502_html",
+  "503",
   "404_plain",
   "401",
 ];
-const AFTER: readonly Failure[] = ["reset", "timeout", "408", "500", "unreadable"];
+const AFTER: readonly Failure[] = ["reset", "timeout", "408", "500", "502_html", "503", "unreadable"];
+const LATE: readonly Failure[] = ["reset", "timeout", "408", "500"];
 const REFUSED: readonly PlaceRefusal[] = ["capacity", "quota", "limit", "host_disabled", "image", "conflict"];
 const LATE_MS = [5 * SECOND_MS, 20 * SECOND_MS, 39 * SECOND_MS];
 const ACTIONS: readonly UserAction[] = [
@@ -37,6 +40,8 @@ const ACTIONS: readonly UserAction[] = [
   "configure",
   "repair",
   "doubt",
+  "restore",
+  "destroy_force",
 ];
 
 const LISTS: ReadonlySet<string> = new Set<Action>(["findMachines", "findVolumes"]);
@@ -100,7 +105,7 @@ function faultsOf(action: string): CallFault[] {
   if (LOOKS.has(action)) return faults;
   for (const how of AFTER) faults.push({ kind: "after", how });
   for (const effectMs of LATE_MS) {
-    faults.push({ kind: "late", how: "reset", effectMs }, { kind: "late", how: "timeout", effectMs });
+    for (const how of LATE) faults.push({ kind: "late", how, effectMs });
   }
   if (PLACES.has(action)) {
     for (const how of REFUSED) faults.push({ kind: "refused", how });

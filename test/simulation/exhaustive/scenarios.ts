@@ -12,6 +12,8 @@ type Event = readonly [afterS: number, what: UserAction | Happening];
 const PROVISIONED: Event[] = [[0, "provision"]];
 const RUNNING: Event[] = [...PROVISIONED, [60, "start"], [60, { kind: "snapshot" }]];
 const STOPPED: Event[] = [...RUNNING, [60, "stop"], [60, { kind: "lists_true" }]];
+/** Long enough for all that an operation leaves to be looked at once more. */
+const REST: Event = [300, { kind: "lists_true" }];
 const FULL: Happening[] = ["ams", "fra", "iad"].map((region) => ({ kind: "region_full", region }));
 
 /** The operations, and what the alarm has to bring right. */
@@ -88,6 +90,7 @@ export const SCENARIOS: readonly Scenario[] = [
     {},
     20,
   ),
+  scenario("repair of one that runs", RUNNING, [[60, "repair"]]),
   scenario("restart of one that runs", RUNNING, [[60, "restart"]]),
   scenario("restart of one that is stopped", STOPPED, [[60, "restart"]]),
   scenario("changed settings of one that runs", RUNNING, [[60, "configure"]]),
@@ -116,6 +119,40 @@ export const SCENARIOS: readonly Scenario[] = [
     [1, "provision"],
     [30, "provision"],
   ]),
+  scenario("destroy by force of one that is being destroyed", RUNNING, [
+    [60, "destroy"],
+    [1, "destroy_force"],
+  ]),
+  scenario(
+    "destroy by force on a host that is away",
+    [...RUNNING, [30, { kind: "host_away" }]],
+    [
+      [30, "destroy"],
+      [60, "destroy_force"],
+    ],
+  ),
+  scenario(
+    "destroy by force, and a provision right after",
+    [...RUNNING, [30, { kind: "host_away" }]],
+    [
+      [30, "destroy"],
+      [10, "destroy_force"],
+      [5, { kind: "host_back" }],
+      [1, "provision"],
+      [10, "start"],
+    ],
+  ),
+  scenario(
+    "destroy by force in an app of its own",
+    [...RUNNING, [30, { kind: "host_away" }]],
+    [
+      [30, "destroy"],
+      [10, "destroy_force"],
+    ],
+    { ownApp: true },
+  ),
+  scenario("an idle alarm of one that runs", [...RUNNING, REST], [], {}, 8),
+  scenario("an idle alarm of one that is stopped", [...STOPPED, REST], [], {}, 36),
   scenario("a machine that died", RUNNING, [
     [60, { kind: "machine_dies" }],
     [0, "doubt"],

@@ -211,11 +211,12 @@ class Life {
       return true;
     }
     const before = storage.durable.record;
+    const forgot = this.#object.takeForgot();
     const goesOn = storage.commit();
     const { record, alarm } = storage.durable;
     this.#object.arm();
     this.#traceRecord(before);
-    this.#watch.written(record, alarm, this.#object.isArmed, before);
+    this.#watch.written(record, alarm, this.#object.isArmed, before, forgot);
     if (this.#strict && record !== null && record !== before) this.#watch.readable(record);
     if (record === null && before !== null) {
       this.#object.unregister();

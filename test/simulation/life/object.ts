@@ -58,6 +58,7 @@ export class SimulatedObject {
   #configurations = 0;
   #decided: Decision["kind"] | null = null;
   #isAlarmRunning = false;
+  #forgot: string | null = null;
 
   constructor(parts: ObjectParts) {
     this.#parts = parts;
@@ -92,6 +93,13 @@ export class SimulatedObject {
   ringAgain(): void {
     this.#parts.trace.add(() => "ALARM, once more");
     this.#run(this.#keeper.alarm());
+  }
+
+  /** What was said of what Fly may keep, by a destroy by force since this was asked last; null where there was none. */
+  takeForgot(): string | null {
+    const forgot = this.#forgot;
+    this.#forgot = null;
+    return forgot;
   }
 
   /** Since when the registry knows the instance. */
@@ -141,6 +149,8 @@ export class SimulatedObject {
         return keeper.provision({ userId: USER_ID, kilocodeDefaultModel: `model-${this.#configurations}` });
       case "doubt":
         return keeper.doubt();
+      case "destroy_force":
+        return keeper.destroy(USER_ID, { force: true });
       case "start":
       case "stop":
       case "restart":
@@ -176,6 +186,7 @@ export class SimulatedObject {
     this.#incarnation += 1;
     this.#waiting = 0;
     this.#decided = null;
+    this.#forgot = null;
     const incarnation = this.#incarnation;
     const isAlive = (): boolean => incarnation === this.#incarnation;
     // The promises of an object that is gone stay open for good, and nobody holds them.
@@ -218,7 +229,9 @@ export class SimulatedObject {
       regions: REGIONS,
       registry: { findActiveInstance: () => after("registry", REGISTRY_MS, () => this.#findRegistered()) },
       identify: () => after("identify", INSIDE_MS, () => this.#identity()),
-      warn: () => undefined,
+      warn: ({ what, why }) => {
+        if (what === "forgotten") this.#forgot = why;
+      },
     };
     return createKeeper(
       traced(plant(ports), trace, ({ kind }) => {

@@ -37,6 +37,8 @@ export type UserAction =
   | "stop"
   | "restart"
   | "destroy"
+  /** What Fly keeps of an instance that is being destroyed is forgotten; any other one is destroyed as usual. */
+  | "destroy_force"
   | "repair"
   | "doubt"
   | "restore";
@@ -120,6 +122,7 @@ export type Element =
 
 const NOTHING: readonly Disturbance[] = [];
 
+/** The plan of a script: each element at its place, and nothing anywhere else. */
 export function planOf({ setup, elements }: Script): Plan {
   const faults = new Places<CallFault>();
   const points = new Places<readonly Disturbance[]>();

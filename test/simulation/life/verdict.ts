@@ -12,7 +12,7 @@ export function describeUnrest(cloud: Cloud, { record, events }: Contents): stri
   );
   const volumes = ours<Volume>(cloud, (app) => app.volumes.values()).filter((volume) => !isGone(volume));
   if (record === null) {
-    const apps = cloud.keptApps().filter(({ name }) => name !== SHARED_APP);
+    const apps = cloud.keptApps().filter(({ name, forgotten }) => name !== SHARED_APP && !forgotten);
     const left = [...machines, ...volumes, ...apps].map(({ id }) => id);
     return left.length === 0 ? null : `nobody knows of ${left.join(", ")}`;
   }
@@ -60,8 +60,14 @@ function describeWaiting(
   return record.intent === "running" && !isMoved && (!isLostForNow || hasCopy) ? unmet : null;
 }
 
-function ours<T extends { ours: boolean }>(cloud: Cloud, of: (app: App) => Iterable<T>): T[] {
-  return [...cloud.apps.values()].flatMap((app) => Array.from(of(app))).filter((one) => one.ours);
+/** What is the instance's, without what a destroy by force left. */
+function ours<T extends { ours: boolean; forgotten: boolean }>(
+  cloud: Cloud,
+  of: (app: App) => Iterable<T>,
+): T[] {
+  return [...cloud.apps.values()]
+    .flatMap((app) => Array.from(of(app)))
+    .filter((one) => one.ours && !one.forgotten);
 }
 
 /** What was found beside the instance when its ids were lost is not taken away blindly, but the user was told of it by name. */

@@ -3,7 +3,7 @@ import type { Answer } from "../cloud/answers.ts";
 import type { Action, Call } from "../cloud/client.ts";
 import type { Cloud } from "../cloud/cloud.ts";
 import { contains, isGone, type Machine, type Volume, type Writing } from "../cloud/model.ts";
-
+import { Forgotten } from "./forgotten.ts";
 import { SHARED_APP } from "./object.ts";
 
 /** Of all calls within one minute of virtual time; a life that works makes a fraction of them. */
@@ -47,9 +47,11 @@ export class Watch {
   /** The volumes that there were when a deletion was sent, or a moment before: what is lost afterwards nobody could know. */
   readonly #volumesAtSend = new WeakMap<object, Volume[]>();
   #volumesBefore: Volume[] = [];
+  readonly #forgotten: Forgotten;
 
   constructor(cloud: Cloud) {
     this.#cloud = cloud;
+    this.#forgotten = new Forgotten(cloud);
   }
 
   violate(what: string): void {
@@ -60,17 +62,19 @@ export class Watch {
   /** A call leaves the object, whose durable record is this. */
   sent(call: Call<unknown>, record: InstanceState | null): void {
     const { action } = call;
+    this.#forgotten.sent(call);
     const now = this.#cloud.now;
     this.#sentAt.push(now);
     const early = this.#sentAt[this.#sentAt.length - 1 - CALLS_PER_MINUTE_MAX];
     if (early !== undefined && now - early < 60_000) this.violate("hot loop: too many calls within a minute");
+    const effect = EFFECTS[action];
     if (record === null) {
+      if (effect === "look" && this.#forgotten.isPassEnding) return;
       this.violate(`${action} was sent though there is no record`);
       return;
     }
     if (record.intent === "destroyed") this.#wished.add(call);
     if (action === "deleteVolume") this.#volumesAtSend.set(call, this.#volumesSince(now - KNOWN_MS_MAX));
-    const effect = EFFECTS[action];
     if (effect === "bring_up" && record.intent !== "running") {
       this.violate(`${action} was sent while the intent was ${record.intent}`);
     }
@@ -86,6 +90,7 @@ export class Watch {
 
   /** The cloud is about to do what it was asked. */
   before(call: Call<unknown>): void {
+    this.#forgotten.before(call);
     if (call.action === "deleteVolume") this.#volumesBefore = this.#ourVolumes();
   }
 
@@ -96,6 +101,8 @@ export class Watch {
       const deleted = this.#volumesBefore.find(({ id }) => id === call.subject);
       if (deleted !== undefined) this.#judgeDeletion(deleted, this.#volumesAtSend.get(call) ?? []);
     }
+    for (const { id } of this.#forgotten.took(call))
+      this.violate(`${id} was made after a destroy by force, which had not named it`);
     this.changed();
   }
 
@@ -112,13 +119,18 @@ export class Watch {
     if (up > 1) this.violate("two machines of the tenant run");
   }
 
-  /** The record and the alarm are durable as they are. */
+  /** The record and the alarm are durable as they are. What was `forgot` is the warning of a destroy by force. */
   written(
     record: InstanceState | null,
     alarm: number | null,
     isArmed: boolean,
     before: InstanceState | null,
+    forgot: string | null,
   ): void {
+    if (forgot !== null && before !== null) {
+      this.#erasedByForce(before, forgot);
+      return;
+    }
     if (record === null) {
       if (before !== null) this.#erased(before);
       return;
@@ -128,6 +140,7 @@ export class Watch {
       this.violate("the alarm is too far away");
     if (before?.intent === "destroyed" && record.intent !== "destroyed")
       this.violate("a destroyed instance came back");
+    this.#forgotten.takenOver(record);
   }
 
   /** The record is one that the next incarnation can read. */
@@ -136,14 +149,21 @@ export class Watch {
     if (read.kind === "unreadable") this.violate(`the record can't be read again: ${read.issues}`);
   }
 
+  /** The instance's machines, those that are destroyed too, but not those of one that was destroyed by force. */
   *ourMachines(): Generator<Machine> {
     for (const app of this.#cloud.apps.values()) {
-      for (const machine of app.machines.values()) if (machine.ours) yield machine;
+      for (const machine of app.machines.values()) if (machine.ours && !machine.forgotten) yield machine;
     }
   }
 
   #ourVolumes(): Volume[] {
-    return this.#cloud.keptVolumes().filter(({ ours }) => ours);
+    return this.#cloud.keptVolumes().filter(({ ours, forgotten }) => ours && !forgotten);
+  }
+
+  #erasedByForce(before: InstanceState, forgot: string): void {
+    if (before.intent !== "destroyed") this.violate("an instance that is kept was forgotten");
+    for (const { id } of this.#forgotten.erased(forgot))
+      this.violate(`a destroy by force left ${id} and did not name it`);
   }
 
   #erased(before: InstanceState): void {
@@ -151,8 +171,8 @@ export class Watch {
     for (const machine of this.ourMachines()) {
       if (machine.state !== "destroyed") this.violate("the record was erased before the machine was gone");
     }
-    for (const { name } of this.#cloud.keptApps()) {
-      if (name !== SHARED_APP) this.violate("the record was erased before the app was gone");
+    for (const { name, forgotten } of this.#cloud.keptApps()) {
+      if (name !== SHARED_APP && !forgotten) this.violate("the record was erased before the app was gone");
     }
     for (const volume of this.#ourVolumes())
       this.violate(`the record was erased before the volume ${volume.id} was gone`);

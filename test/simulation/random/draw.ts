@@ -87,6 +87,7 @@ function drawPause(random: Random): number {
 function drawAction(random: Random): UserAction {
   const draw = random.next();
   if (draw < 0.05) return "destroy";
+  if (draw < 0.06) return "destroy_force";
   return random.pick([
     "start",
     "start",
