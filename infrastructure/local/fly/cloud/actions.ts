@@ -55,6 +55,7 @@ export async function stopMachine(
 /** Memory above this, or swap, or a schedule, and Fly cannot suspend: it stops instead (§4.7). */
 const suspendMemoryMbMax = 2048;
 
+/** Suspends the machine, or stops it where Fly would not suspend one like it; refused under a lease, and where it is not up. */
 export function suspendMachine(cloud: Cloud, machine: Machine, nonce: Nonce): Refusal | undefined {
   const refused = refuseLeased(cloud, machine, nonce) ?? gates.running(machine, "suspend");
   if (refused !== undefined) return refused;

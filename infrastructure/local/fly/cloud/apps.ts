@@ -40,10 +40,12 @@ export function createApp(cloud: Cloud, request: AppRequest): Outcome<App> {
   });
 }
 
+/** The apps of an organization. */
 export function listApps(cloud: Cloud, orgSlug: string): App[] {
   return cloud.store.apps.find(inOrg(orgSlug));
 }
 
+/** How many machines and volumes the app has, without those that are gone. */
 export function countsOf(cloud: Cloud, app: App): { machines: number; volumes: number } {
   return {
     machines: cloud.store.machines.find(inApp(app.name)).filter(({ state }) => state !== "destroyed").length,
@@ -121,6 +123,7 @@ export function assignIp(
   return assigned;
 }
 
+/** Takes an address from the app; refused with 404 where it has no such address. */
 export function releaseIp(cloud: Cloud, app: App, ip: string): Refusal | undefined {
   if (!app.ips.some((assigned) => assigned.ip === ip)) return new Refusal(404, "ip address not found");
   cloud.store.apps.put({ ...app, ips: app.ips.filter((assigned) => assigned.ip !== ip) });

@@ -2,6 +2,7 @@ import { Refusal, refusals, type Outcome } from "../refusal.ts";
 import type { App, Machine, Volume } from "../state/model.ts";
 import type { Cloud } from "./cloud.ts";
 
+/** The app, also while it is being deleted; refused with 404 where there is none. */
 export function findApp(cloud: Cloud, name: string): Outcome<App> {
   return cloud.store.apps.get(name) ?? refusals.appNotFound();
 }

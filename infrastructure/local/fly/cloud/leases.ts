@@ -52,11 +52,13 @@ export function takeLease(
   return lease;
 }
 
+/** The lease that holds the machine; refused with 404 where none does. */
 export function showLease(cloud: Cloud, machine: Machine): Outcome<Lease> {
   // The leading blank is Fly's.
   return activeLease(cloud, machine) ?? new Refusal(404, " lease not found");
 }
 
+/** Ends the lease; refused without its nonce, and where there is none. */
 export function releaseLease(cloud: Cloud, machine: Machine, nonce: string | undefined): Refusal | undefined {
   const lease = activeLease(cloud, machine);
   if (lease === undefined) return new Refusal(404, " lease not found");

@@ -62,10 +62,12 @@ export async function createVolume(cloud: Cloud, app: App, request: VolumeReques
   return volume;
 }
 
+/** The app's volumes, deleted ones too for as long as Fly shows them. */
 export function listVolumes(cloud: Cloud, app: App): Volume[] {
   return cloud.store.volumes.find(inApp(app.name)).filter((volume) => !isPurgeable(cloud, volume));
 }
 
+/** Changes how long snapshots are kept, in days, and whether any are made; what is not given stays. */
 export function updateVolume(
   cloud: Cloud,
   volume: Volume,

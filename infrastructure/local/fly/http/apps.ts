@@ -23,6 +23,7 @@ const ipSchema = z.object({
   service_name: z.string().optional(),
 });
 
+/** Apps and their addresses (fly-machines-api.md §2). */
 export function appRoutes(cloud: Cloud, action: ActionMiddleware): Hono {
   const routes = new Hono();
 

@@ -14,6 +14,7 @@ const takeSchema = z.object({
   description: z.string().optional(),
 });
 
+/** Takes, shows, prolongs and releases the lease of a machine (fly-machines-api.md §4.12). */
 export function leaseRoutes(cloud: Cloud, action: ActionMiddleware): Hono {
   const routes = new Hono();
   const path = "/apps/:app/machines/:machine/lease";

@@ -50,6 +50,7 @@ const execSchema = z.object({
   timeout: z.number().int().min(0).optional(),
 });
 
+/** What is done to a machine that exists: start, stop, exec and the like (fly-machines-api.md §4.5 to §4.9, §4.15). */
 export function machineActionRoutes(cloud: Cloud, action: ActionMiddleware): Hono {
   const routes = new Hono();
   const machineOf = (context: Context<object, MachinePath>): Outcome<Machine> =>

@@ -25,6 +25,7 @@ const launchSchema = z.object({
 });
 const updateSchema = launchSchema.extend({ current_version: z.string().optional() });
 
+/** Lists, makes, shows, updates and destroys machines, and lists their events and versions (fly-machines-api.md §4). */
 export function machineRoutes(cloud: Cloud, action: ActionMiddleware): Hono {
   const routes = new Hono();
 

@@ -14,6 +14,7 @@ const changesSchema = z.object({
   machine_version: z.string().optional(),
 });
 
+/** A machine's metadata, as a whole and key by key (fly-machines-api.md §4.16). */
 export function metadataRoutes(cloud: Cloud, action: ActionMiddleware): Hono {
   const routes = new Hono();
   const path = "/apps/:app/machines/:machine/metadata";

@@ -10,6 +10,7 @@ import { orgMachineView } from "./views.ts";
 
 const pageMax = 1000;
 
+/** What Fly tells of regions, and of the machines of an organization (fly-machines-api.md §2.8). */
 export function platformRoutes(cloud: Cloud, action: ActionMiddleware): Hono {
   const routes = new Hono();
 

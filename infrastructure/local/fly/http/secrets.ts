@@ -13,6 +13,7 @@ import { secretView } from "./views.ts";
 const changesSchema = z.object({ values: z.record(z.string(), z.string().nullable()) });
 const valueSchema = z.object({ value: z.string() });
 
+/** An app's secrets (fly-machines-api.md §2.7). */
 export function secretRoutes(cloud: Cloud, action: ActionMiddleware): Hono {
   const routes = new Hono();
 

@@ -83,6 +83,7 @@ export function volumeView(volume: Volume): Record<string, unknown> {
   };
 }
 
+/** A snapshot as on the wire; sizes are in bytes. */
 export function snapshotView(snapshot: Snapshot): Record<string, unknown> {
   return {
     id: snapshot.id,
@@ -95,6 +96,7 @@ export function snapshotView(snapshot: Snapshot): Record<string, unknown> {
   };
 }
 
+/** An app as on the wire, with the numbers of its machines and volumes. */
 export function appView(app: App, counts: { machines: number; volumes: number }): Record<string, unknown> {
   return {
     id: app.id,
@@ -108,6 +110,7 @@ export function appView(app: App, counts: { machines: number; volumes: number })
   };
 }
 
+/** A lease as on the wire; its nonce is told to whoever may ask for it at all. */
 export function leaseView(lease: Lease): Record<string, unknown> {
   return {
     status: "success",
@@ -121,6 +124,7 @@ export function leaseView(lease: Lease): Record<string, unknown> {
   };
 }
 
+/** An address of an app as on the wire. */
 export function ipView(ip: App["ips"][number]): Record<string, unknown> {
   return {
     ip: ip.ip,
@@ -131,6 +135,7 @@ export function ipView(ip: App["ips"][number]): Record<string, unknown> {
   };
 }
 
+/** A secret as on the wire, with its value only where that is asked for; undefined where the app has none of the name. */
 export function secretView(app: App, name: string, showValue: boolean): Record<string, unknown> | undefined {
   const secret = app.secrets[name];
   if (secret === undefined) return undefined;

@@ -35,6 +35,7 @@ const updateSchema = z.object({
 });
 const extendSchema = z.object({ size_gb: z.number().int() });
 
+/** Volumes and their snapshots (fly-machines-api.md §6). */
 export function volumeRoutes(cloud: Cloud, action: ActionMiddleware): Hono {
   const routes = new Hono();
 

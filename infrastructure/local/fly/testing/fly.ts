@@ -81,10 +81,12 @@ export function machineIn(answer: Answer): WireMachine {
   return parse(machineSchema, answer);
 }
 
+/** The machines in an answer; throws where it is no list of machines. */
 export function machinesIn(answer: Answer): WireMachine[] {
   return parse(z.array(machineSchema), answer);
 }
 
+/** The volume in an answer; throws where it is none. */
 export function volumeIn(answer: Answer): z.infer<typeof volumeSchema> {
   return parse(volumeSchema, answer);
 }
@@ -116,6 +118,7 @@ export async function startedMachine(
   return machineIn(await fly.call("GET", `/apps/acme/machines/${machine.id}`));
 }
 
+/** The machine's state as Fly tells it at this moment. */
 export async function stateOf(fly: TestFly, machine: { id: string }): Promise<string> {
   return machineIn(await fly.call("GET", `/apps/acme/machines/${machine.id}`)).state;
 }
