@@ -11,7 +11,7 @@ const PASS_MS = 45_000;
 
 /**
  * What a destroy by force leaves at Fly. It may stay there with nobody who knows of it, as long as the warning named it by its id, its
- * name or its app; and so may what calls make of it that were under way.
+ * name, its metadata or its app; and so may what calls make of it that were under way.
  */
 export class Forgotten {
   readonly #cloud: Cloud;
@@ -97,7 +97,9 @@ export class Forgotten {
   }
 
   #isNamed(one: Thing): boolean {
-    const names = [one.id, one.name, "app" in one && one.app.name !== SHARED_APP ? one.app.name : null];
-    return names.some((name) => name !== null && this.#told.includes(name));
+    const told = (name: string | undefined): boolean => name !== undefined && this.#told.includes(name);
+    if (told(one.id) || told(one.name)) return true;
+    if ("config" in one && told(one.config.metadata?.["kiloclaw_sandbox_id"])) return true;
+    return "app" in one && one.app.name !== SHARED_APP && told(one.app.name);
   }
 }
