@@ -60,10 +60,16 @@ export function createStore(storage: DurableObjectStorage): InstanceStore {
       await storage.setAlarm(at);
     },
     async erase() {
-      // In this order: an alarm of nothing does no harm, and a record without an alarm would never go.
-      await storage.deleteAll();
-      await storage.deleteAlarm();
+      // Nothing of the old record is to be read or written any more, whoever is still at it.
       current = { kind: "absent" };
+      try {
+        // In this order: an alarm of nothing does no harm, and a record without an alarm would never go. Asked for together, so
+        // that neither undoes what is written meanwhile.
+        await Promise.all([storage.deleteAll(), storage.deleteAlarm()]);
+      } catch (cause) {
+        current = null;
+        throw cause;
+      }
     },
   };
 }
