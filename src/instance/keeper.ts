@@ -1,6 +1,6 @@
 import { ALARM_AFTER_OPERATION_MS, ALARM_WAIT_MS, DOUBT_WAIT_MS, OPERATION_WAIT_MS } from "./bounds.ts";
 import { fingerprintOf } from "./fingerprint.ts";
-import { METADATA_SANDBOX } from "./names.ts";
+import { APP_RENAMES_MAX, appNameOf, METADATA_SANDBOX } from "./names.ts";
 import { createReconciler, type LoopPorts, type StoragePort, type Verdict } from "./loop.ts";
 import { DEFAULT_MACHINE_SIZE } from "./sizes.ts";
 import {
@@ -294,6 +294,13 @@ function preferring(regions: string[], wished: string | undefined): string[] {
   return wished === undefined ? regions : [wished, ...regions.filter((region) => region !== wished)];
 }
 
+/** An app that was not found may have one of its later names. */
+function laterNames({ userId, ownApp }: InstanceState): string {
+  if (ownApp?.stage !== "wanted") return "";
+  const names = Array.from({ length: APP_RENAMES_MAX + 1 }, (_, renames) => appNameOf(userId, renames));
+  return ` under one of the names ${names.join(", ")}`;
+}
+
 /** The ids and names by which an operator finds what was left at Fly; ids that were lost are found by the names. */
 function remainsOf(state: InstanceState): string {
   const { machine, volume, candidate, leftovers, appName, ownApp, sandboxId, volumeName } = state;
@@ -305,6 +312,6 @@ function remainsOf(state: InstanceState): string {
     ...leftovers.map(({ id }) => id),
   ].filter((id) => id !== null);
   const named = `in the app ${appName} machines of ${METADATA_SANDBOX} ${sandboxId} and volumes named ${volumeName}`;
-  const app = ownApp === null ? "" : ", and the app itself";
+  const app = ownApp === null ? "" : `, and the app itself${laterNames(state)}`;
   return ids.length === 0 ? `${named}${app}` : `${ids.join(", ")}, ${named}${app}`;
 }

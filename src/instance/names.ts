@@ -13,6 +13,8 @@ const VOLUME_PREFIX = "kc_";
 const VOLUME_HASH_CHARS = 27;
 const APP_PREFIX = "kc-";
 const APP_HASH_CHARS = 40;
+/** Names that strangers may have had; a name is a hash, so the second is hardly ever needed. */
+export const APP_RENAMES_MAX = 5;
 const LATER_MACHINE_PREFIX = "r_";
 const LATER_MACHINE_HASH_CHARS = 59;
 

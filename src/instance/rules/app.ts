@@ -1,13 +1,11 @@
 import { refused, step, unknown, wait } from "../decisions.ts";
-import { appNameOf } from "../names.ts";
+import { APP_RENAMES_MAX, appNameOf } from "../names.ts";
 import type { Observation, ObservedApp } from "../observation.ts";
 import { appMayAppear, isAppNotVisibleYet, lookAgainAt, mayRetryCreate } from "../patience.ts";
 import type { InstanceState, Status } from "../state.ts";
 import type { Decision } from "../step.ts";
 
 const SECOND_MS = 1_000;
-/** Names that strangers had; a name is a hash, so the second is one already. */
-const RENAMES_MAX = 5;
 /** Looks at a name that is taken by nobody (an app that is being deleted) before the next name is tried. */
 const NAME_CONFLICTS_MAX = 4;
 
@@ -56,7 +54,7 @@ export function appRecovered(
       // It may have had to take a later name; when there is none under any, the first is as good as new.
       if (state.recovery?.appSearched === true)
         return app.kind === "absent" ? null : rename(state, ownApp, status, now);
-      return ownApp.renames < RENAMES_MAX
+      return ownApp.renames < APP_RENAMES_MAX
         ? renameTo(state, ownApp.renames + 1, false, "the app is looked for under its next name", status)
         : renameTo(state, 0, true, "there is no app under any name", status);
     default:
@@ -97,7 +95,7 @@ export function appGone(
   if (appMayAppear(state, askedAt)) {
     return wait("time", lookAgainAt(state, now), "the app may still appear", status, state.lastError);
   }
-  if (ownApp.stage !== "wanted" || !state.doubtful || ownApp.renames >= RENAMES_MAX) return null;
+  if (ownApp.stage !== "wanted" || !state.doubtful || ownApp.renames >= APP_RENAMES_MAX) return null;
   return renameTo(state, ownApp.renames + 1, false, "the app is looked for under its next name", status);
 }
 
@@ -168,7 +166,7 @@ function equipApp(
 }
 
 function rename(state: InstanceState, { renames }: OwnApp, status: Status, now: number): Decision {
-  if (renames >= RENAMES_MAX) {
+  if (renames >= APP_RENAMES_MAX) {
     return refused(status, now, {
       code: "app_name_taken",
       message: "Every name that this tenant's app could have is taken.",
