@@ -16,11 +16,11 @@ import {
   type InstanceState,
   type Intent,
   newState,
-  type ReadState,
   withIntent,
   withNewGeneration,
   withStatus,
 } from "./state.ts";
+import type { ReadState } from "./stored.ts";
 
 export type KeeperPorts = Omit<LoopPorts, "storage" | "onWork"> & {
   storage: KeeperStorage;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type InstanceState, readState } from "./state.ts";
+import { type InstanceState } from "./state.ts";
+import { readState } from "./stored.ts";
 import { MINUTE_MS, NOW, record } from "./testing/records.ts";
 
 /** A record as version 1 stored it. */

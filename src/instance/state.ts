@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { migrate } from "./migrations.ts";
 
 /** What the user wants. */
 const intentSchema = z.enum(["running", "stopped", "destroyed"]);
@@ -385,18 +384,4 @@ export function withNewGeneration(state: InstanceState, fingerprint: string): In
 /** The record with another status, and since when; the same record where nothing changes. */
 export function withStatus(state: InstanceState, status: Status, now: number): InstanceState {
   return state.status === status ? state : { ...state, status, statusSince: now };
-}
-
-export type ReadState =
-  | { kind: "absent" }
-  | { kind: "readable"; state: InstanceState }
-  | { kind: "unreadable"; issues: string };
-
-/** Parses a stored record. What can't be read is reported by field path, never by value, since values are secrets. */
-export function readState(stored: unknown): ReadState {
-  if (stored === undefined || stored === null) return { kind: "absent" };
-  const parsed = instanceStateSchema.safeParse(migrate(stored));
-  if (parsed.success) return { kind: "readable", state: parsed.data };
-  const issues = parsed.error.issues.slice(0, 10).map((issue) => `${issue.path.join(".")}: ${issue.code}`);
-  return { kind: "unreadable", issues: issues.join(", ") };
 }

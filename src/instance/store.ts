@@ -1,6 +1,7 @@
 import { clipEvent, EVENTS_MAX, type InstanceEvent } from "./events.ts";
 import type { KeeperStorage } from "./keeper.ts";
-import { instanceStateSchema, type InstanceState, type ReadState, readState } from "./state.ts";
+import { instanceStateSchema, type InstanceState } from "./state.ts";
+import { type ReadState, readState } from "./stored.ts";
 
 const STATE_KEY = "instance";
 /** Trimmed when this far over its bound, so that not every line costs a delete. */

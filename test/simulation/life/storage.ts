@@ -1,6 +1,7 @@
 import type { InstanceEvent } from "../../../src/instance/events.ts";
 import type { KeeperStorage } from "../../../src/instance/keeper.ts";
-import type { InstanceState, ReadState } from "../../../src/instance/state.ts";
+import type { InstanceState } from "../../../src/instance/state.ts";
+import type { ReadState } from "../../../src/instance/stored.ts";
 
 export type Contents = {
   record: InstanceState | null;
