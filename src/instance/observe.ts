@@ -15,7 +15,7 @@ import {
   type PresentVolume,
   type Unknown,
 } from "./observation.ts";
-import { dueLeftover, isInventoryDue, notVisibleYet } from "./patience.ts";
+import { CLOCK_SKEW_MS, dueLeftover, isInventoryDue, notVisibleYet } from "./patience.ts";
 import type { InstanceState } from "./state.ts";
 
 export type ObservePorts = {
@@ -23,9 +23,6 @@ export type ObservePorts = {
   /** Asks the controller in the machine; never throws. */
   health: (appName: string, machineId: string) => Promise<Health>;
 };
-
-/** By how much Fly's clock may be behind ours. */
-const CLOCK_SKEW_MS = 30_000;
 
 const nothingAsked = { kind: "none" } as const;
 

@@ -38,6 +38,8 @@ const EFFECT_MS = 15 * SECOND_MS;
 export const VISIBILITY_GRACE_MS = 15 * SECOND_MS;
 /** From when it was sent until a create is over: the client waits for 40 s. */
 const CREATE_MS_MAX = 45 * SECOND_MS;
+/** By how much Fly's clock may be behind ours. */
+export const CLOCK_SKEW_MS = 30 * SECOND_MS;
 /** So far a list may be behind (fly-machines-api.md F-03). */
 const LIST_LAG_MS = 30 * SECOND_MS;
 /** From when on looks for what a create made are to find it. */

@@ -1,14 +1,12 @@
 import { LOOK_AGAIN_MS, step, unknown, wait } from "../decisions.ts";
 import type { Observation, ObservedVolume, PresentVolume } from "../observation.ts";
-import { isVolumeLost, lookAgainAt, notVisibleYet, openCreateMayAppear } from "../patience.ts";
+import { CLOCK_SKEW_MS, isVolumeLost, lookAgainAt, notVisibleYet, openCreateMayAppear } from "../patience.ts";
 import { VOLUME_SIZE_GB } from "../sizes.ts";
 import type { InstanceState, Status } from "../state.ts";
 import type { Decision, VolumeSource } from "../step.ts";
 import { nextRegion, noCapacity } from "./capacity.ts";
 
 const SECOND_MS = 1_000;
-/** By how much Fly's clock may be behind ours. */
-const CLOCK_SKEW_MS = 30 * SECOND_MS;
 /** Refusals in a row of a restore, over some six minutes, after which the snapshot is taken for one that can't be restored. */
 const RESTORE_REFUSALS_MAX = 10;
 
