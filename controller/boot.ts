@@ -77,7 +77,10 @@ export function bootMachine(
       gatewayToken: settings.gatewayToken,
       version: async () => ({
         controller: controllerVersion,
-        openclaw: openClaw?.version ?? null,
+        capabilities: [],
+        openclaw: null,
+        openclawInstalled: openClaw?.version ?? null,
+        imageDigest: null,
         node: process.versions.node,
       }),
       gateway: {

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
-import { createLineSplitter, createRing, LINE_LENGTH_MAX } from "./lines.ts";
+import { LOG_LINE_CHARS_MAX } from "../../src/gateway/wire.ts";
+import { createLineSplitter, createRing } from "./lines.ts";
 
 function split(...parts: string[]): string[] {
   const lines: string[] = [];
@@ -14,8 +15,8 @@ it("puts lines together from parts, without their ends and without empty ones", 
 });
 
 it("cuts a line that does not end, however many parts it comes in", () => {
-  const lines = split("x".repeat(LINE_LENGTH_MAX - 1), "yy", "z".repeat(100_000), "\nnext");
-  expect(lines).toEqual([`${"x".repeat(LINE_LENGTH_MAX - 1)}y`, "next"]);
+  const lines = split("x".repeat(LOG_LINE_CHARS_MAX - 1), "yy", "z".repeat(100_000), "\nnext");
+  expect(lines).toEqual([`${"x".repeat(LOG_LINE_CHARS_MAX - 1)}y`, "next"]);
 });
 
 it("keeps the last items only", () => {

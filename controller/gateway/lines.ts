@@ -1,7 +1,6 @@
-/** Longest line kept; the rest of it is dropped. */
-export const LINE_LENGTH_MAX = 8_192;
+import { LOG_LINE_CHARS_MAX } from "../../src/gateway/wire.ts";
 
-/** Cuts a stream of text into lines of bounded length and passes each on. */
+/** Cuts a stream of text into lines of bounded length, without the rest of a longer one, and passes each on. */
 export function createLineSplitter(onLine: (line: string) => void): {
   readonly write: (text: string) => void;
   readonly end: () => void;
@@ -16,7 +15,7 @@ export function createLineSplitter(onLine: (line: string) => void): {
     write(text) {
       const parts = text.split("\n");
       for (const [index, part] of parts.entries()) {
-        pending += part.slice(0, LINE_LENGTH_MAX - pending.length);
+        pending += part.slice(0, LOG_LINE_CHARS_MAX - pending.length);
         if (index < parts.length - 1) emit();
       }
     },

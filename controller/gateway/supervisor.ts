@@ -61,6 +61,7 @@ export class Supervisor {
   #state: GatewayStateName = "stopped";
   #since = new Date();
   #pid: number | null = null;
+  #starts = 0;
   #failuresInARow = 0;
   #failure: GatewayFailure | null = null;
   #retryAt: Date | null = null;
@@ -80,6 +81,8 @@ export class Supervisor {
       failuresInARow: this.#failuresInARow,
       failure: this.#failure,
       retryAt: this.#retryAt?.toISOString() ?? null,
+      restarts: Math.max(0, this.#starts - 1),
+      memoryBytes: null,
     };
   }
 
@@ -164,6 +167,7 @@ export class Supervisor {
       log("info", line, { source: "gateway", stream });
     });
     this.#pid = child.pid;
+    this.#starts += 1;
     if (child.pid !== null) await this.#remember(child.pid);
     const startedAt = performance.now();
     const ready = await this.#untilReady(child, signal);

@@ -11,9 +11,15 @@ const PROBLEMS: Readonly<Record<ControllerProblemCode, { readonly status: number
     invalid_request: { status: 400, title: "The request is not one that this machine answers." },
     unauthenticated: { status: 401, title: "The request lacks the credential of this machine." },
     unknown_route: { status: 404, title: "There is no such route." },
+    method_not_allowed: { status: 405, title: "The route does not take this method." },
+    stale_generation: { status: 409, title: "The machine has newer settings than these." },
+    too_large: { status: 413, title: "The body is larger than any honest one." },
+    unsupported_media_type: { status: 415, title: "The body has to be application/json." },
     upstream_failed: { status: 502, title: "The assistant's gateway broke off the connection." },
     starting: { status: 503, title: "The assistant's gateway is not running yet." },
+    shutting_down: { status: 503, title: "The machine is shutting down." },
     misconfigured: { status: 503, title: "The machine's configuration is incomplete." },
+    upstream_timeout: { status: 504, title: "The assistant's gateway did not answer in time." },
   };
 
 /** The problem as a status, header fields and a body, for whatever carries them. */
