@@ -1,24 +1,37 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { ControllerHealth, GatewayStatus } from "../src/gateway/wire.ts";
-import { updateConfigFile } from "./config/file.ts";
+import type { Capability, ConfigReport, ControllerHealth, GatewayStatus } from "../src/gateway/wire.ts";
+import { configuredChannels, updateConfigFile, type WriteOutcome } from "./config/file.ts";
+import { NOTHING_WRITTEN, reportOf } from "./config/report.ts";
 import { configWriterFor } from "./config/versions.ts";
 import { gatewayEnvironment, gatewayPaths, type GatewayPaths } from "./environment.ts";
+import type { Command } from "./gateway/child.ts";
+import { createCli } from "./gateway/cli.ts";
+import { createDoctor } from "./gateway/doctor.ts";
+import { generationOf, type Generation } from "./gateway/generation.ts";
+import { createGatewayLink } from "./gateway/link.ts";
+import { createGatewayOutput } from "./gateway/output.ts";
+import { createProbe } from "./gateway/probe.ts";
+import { createRunningVersion } from "./gateway/running-version.ts";
 import { Supervisor } from "./gateway/supervisor.ts";
 import { createGatewayProxy } from "./http/proxy.ts";
 import type { RoutesBackend } from "./http/routes.ts";
 import type { GatewayDoor } from "./http/server.ts";
 import { errorText, type Log } from "./log.ts";
 import { findOpenClaw, type OpenClaw } from "./openclaw.ts";
+import { SPEAKS_OF_PAIRING, startHints, type Hints } from "./pairing/hints.ts";
+import { createPairing } from "./pairing/pairing.ts";
+import { createDeviceSource, type Call } from "./pairing/sources.ts";
 import { deriveGatewaySecrets } from "./secrets.ts";
 import type { Place, Settings } from "./settings.ts";
 import { controllerVersion } from "./version.ts";
 
 /** Caches that make the next start seconds faster; everything else in the temporary directory goes at boot. */
 const KEPT_CACHES = new Set(["node-compile-cache", "jiti"]);
+const CAPABILITIES: readonly Capability[] = ["logs", "pairing", "doctor", "config"];
 
 /** How far a start has come, as health tells it. */
-type BootStage = "openclaw" | "config_file" | "gateway_start";
+type BootStage = "openclaw" | "config_file" | "gateway_start" | "doctor";
 
 /** A machine whose environment is valid. */
 export interface Machine {
@@ -26,6 +39,12 @@ export interface Machine {
   readonly door: GatewayDoor;
   health(): ControllerHealth;
   shutdown(): Promise<void>;
+}
+
+/** The OpenClaw that the gateway runs, and how its line of versions is treated. */
+interface Installed {
+  readonly openClaw: OpenClaw;
+  readonly generation: Generation;
 }
 
 /**
@@ -38,6 +57,7 @@ export function bootMachine(
   settings: Settings,
   env: Readonly<Record<string, string | undefined>>,
   log: Log,
+  redact: (text: string) => string,
 ): Machine {
   const paths = gatewayPaths(place.home);
   const secrets = deriveGatewaySecrets(settings.gatewayToken);
@@ -47,47 +67,123 @@ export function bootMachine(
     log,
   });
 
-  let openClaw: OpenClaw | null = null;
+  let installed: Installed | null = null;
   let stage: BootStage = "openclaw";
+  let report: ConfigReport = NOTHING_WRITTEN;
+  let hints: Hints | null = null;
+  const commandFor = (args: readonly string[]): Command | null =>
+    installed === null
+      ? null
+      : {
+          file: process.execPath,
+          args: [installed.openClaw.entry, ...args],
+          env: gatewayEnvironment(env, paths, secrets),
+          cwd: paths.home,
+        };
+
+  const output = createGatewayOutput(redact);
+  const cli = createCli(commandFor);
+  const doctor = createDoctor({ commandFor, redact });
+  const runningVersion = createRunningVersion(cli);
+  const link = createGatewayLink({
+    port: place.gatewayPort,
+    log,
+    onEvent: (event) => pairing.onEvent(event),
+    onConnect: (hello) => {
+      runningVersion.onConnect(hello);
+      pairing.onConnect();
+    },
+  });
+  const call: Call = (method, params, timeoutMs) => link.call(method, params, timeoutMs);
+  const devices = createDeviceSource(call);
+  const pairing = createPairing({
+    log,
+    sources: () =>
+      installed === null
+        ? null
+        : {
+            devices,
+            channels: installed.generation.channelSource({
+              call,
+              cli,
+              stateDir: paths.stateDir,
+              configured: () => channelsOf(paths, installed),
+            }),
+          },
+  });
+
   const supervisor = new Supervisor({
     prepare: async () => {
       stage = "openclaw";
-      openClaw = await findInstalled(place.openclawDir, log);
-      if (openClaw === null) return null;
+      const found = await findInstalled(place.openclawDir, log);
+      if (found === null) return null;
       stage = "config_file";
-      if (!(await prepareFiles(paths, openClaw, place, settings, log))) return null;
+      const generation = generationOf(found.version);
+      const outcome = await writeConfig(paths, found, place, settings, log);
+      if (generation === null || outcome === null) return null;
+      report = reportOf(outcome, report, settings);
+      if (outcome.kind === "failed" || !(await prepareDirectories(paths, log))) return null;
+      installed = { openClaw: found, generation };
+      hints ??= await startHints(paths, generation, () => pairing.onHint(), log);
+      link.open(generation.credentials(secrets));
       stage = "gateway_start";
-      return {
-        file: process.execPath,
-        args: [openClaw.entry, "gateway"],
-        env: gatewayEnvironment(env, paths, secrets),
-        cwd: paths.home,
-      };
+      const command = commandFor(["gateway"]);
+      return (
+        command && {
+          ...command,
+          restartSignal: generation.restartSignal,
+          isConfigRefused: (exit, lines) => generation.isConfigRefused(exit, lines),
+        }
+      );
+    },
+    probe: createProbe(link, place.hangTimeoutMs),
+    repair: async (signal) => {
+      stage = "doctor";
+      log("warn", "the gateway refuses its configuration, so its doctor is asked once");
+      doctor.run({ fix: true });
+      signal.addEventListener("abort", () => doctor.cancel(), { once: true });
+      await doctor.ended();
+      const { state, exitCode } = doctor.status();
+      log("info", "the doctor has ended", { state, exitCode });
     },
     port: place.gatewayPort,
     pidFile: paths.pidFile,
+    stateDir: paths.stateDir,
     log,
     timings: { stopMs: place.stopTimeoutMs },
-    onChange: (status) => log("info", "the gateway changed state", { ...status }),
+    onChange: (status) => {
+      const isDown = status.pid === null && status.state !== "starting";
+      if (isDown) link.close();
+      if (status.pid === null) runningVersion.onEnd();
+      log("info", "the gateway changed state", { ...status });
+    },
+    onLine: (stream, line) => {
+      output.add(stream, line);
+      if (SPEAKS_OF_PAIRING.test(line)) pairing.onHint();
+    },
   });
   supervisor.start();
 
   return {
     backend: {
       gatewayToken: settings.gatewayToken,
-      version: async () => ({
+      version: () => ({
         controller: controllerVersion,
-        capabilities: [],
-        openclaw: null,
-        openclawInstalled: openClaw?.version ?? null,
-        imageDigest: null,
+        capabilities: [...CAPABILITIES],
+        openclaw: runningVersion.get(),
+        openclawInstalled: installed?.openClaw.version ?? null,
+        imageDigest: place.imageDigest,
         node: process.versions.node,
       }),
+      config: () => report,
+      pairing,
+      doctor,
       gateway: {
-        status: () => supervisor.status(),
+        status: () => tellable(supervisor.status(), redact),
         start: () => supervisor.start(),
         stop: () => supervisor.stop(),
         restart: () => supervisor.restart(),
+        logs: (query) => output.read(query),
       },
     },
     door: {
@@ -97,10 +193,25 @@ export function bootMachine(
     },
     health: () => health(supervisor.status(), stage),
     async shutdown() {
-      await supervisor.shutdown();
+      pairing.close();
+      await Promise.all([supervisor.shutdown(), cli.close(), doctor.close()]);
+      link.close();
+      hints?.close();
       proxy.close();
     },
   };
+}
+
+function tellable(status: GatewayStatus, redact: (text: string) => string): GatewayStatus {
+  return { ...status, reason: status.reason === null ? null : redact(status.reason) };
+}
+
+async function channelsOf(
+  paths: GatewayPaths,
+  installed: Installed | null,
+): Promise<readonly string[] | null> {
+  if (installed === null) return null;
+  return configuredChannels(paths.configFile, installed.openClaw.parseConfig);
 }
 
 async function findInstalled(directory: string, log: Log): Promise<OpenClaw | null> {
@@ -112,17 +223,18 @@ async function findInstalled(directory: string, log: Log): Promise<OpenClaw | nu
   }
 }
 
-async function prepareFiles(
+/** Null for a version of OpenClaw that nobody has tried. */
+async function writeConfig(
   paths: GatewayPaths,
   openClaw: OpenClaw,
   place: Place,
   settings: Settings,
   log: Log,
-): Promise<boolean> {
+): Promise<WriteOutcome | null> {
   const write = configWriterFor(openClaw.version);
   if (write === null) {
     log("error", "no configuration is known for this OpenClaw", { version: openClaw.version });
-    return false;
+    return null;
   }
   const outcome = await updateConfigFile(paths.configFile, openClaw.parseConfig, (user) =>
     write(user, {
@@ -136,7 +248,10 @@ async function prepareFiles(
   );
   const isKept = outcome.kind === "written" || outcome.kind === "unchanged";
   log(isKept ? "info" : "error", "the gateway's configuration was brought up to date", { ...outcome });
-  if (outcome.kind === "failed") return false;
+  return outcome;
+}
+
+async function prepareDirectories(paths: GatewayPaths, log: Log): Promise<boolean> {
   try {
     await mkdir(paths.workspace, { recursive: true });
     await mkdir(paths.temporaryDir, { recursive: true, mode: 0o700 });
@@ -171,5 +286,6 @@ function health(status: GatewayStatus, stage: BootStage): ControllerHealth {
 
 function crashStage(failure: GatewayStatus["failure"], stage: BootStage): string {
   if (failure === "not_prepared") return stage;
+  if (failure === "hung") return "gateway_hung";
   return failure === "config_rejected" ? "gateway_config" : "gateway_crashed";
 }

@@ -139,9 +139,10 @@ it("stops, starts and restarts the gateway as it is told, the newest word winnin
   await controller.gateway("start");
   await controller.reached("running");
   const first = await controller.gateway("status");
-  expect(await controller.gateway("restart")).toMatchObject({ state: "stopping" });
+  expect(await controller.gateway("restart")).toMatchObject({ state: "starting", pid: first.pid });
+  await controller.logged((line) => line.message === "stand-in restarts in itself");
   await controller.reached("running");
-  expect((await controller.gateway("status")).pid).not.toBe(first.pid);
+  expect(await controller.gateway("status")).toMatchObject({ pid: first.pid });
 
   await Promise.all([controller.gateway("restart"), controller.gateway("restart")]);
   await controller.gateway("stop");
@@ -180,8 +181,21 @@ it("frees the port from a crashed gateway's children before it starts the next",
   expect(await echo.json()).toMatchObject({ method: "GET" });
 });
 
-it("starts nothing while a stranger holds the gateway's port", async () => {
+it("kills what a crashed gateway left on the port in a session of its own", async () => {
   await using controller = await startController({ behaviour: { portHolder: "session" } });
+  await controller.reached("running");
+  const { pid } = await controller.gateway("status");
+  if (pid === null) throw new Error("the gateway has no process");
+  await controller.behave({});
+  process.kill(pid, "SIGKILL");
+  await controller.logged((line) => line.message === "what the gateway left on its port was killed");
+  await controller.reached("running");
+  const echo = await fetch(`${controller.gatewayUrl}/anything`);
+  expect(await echo.json()).toMatchObject({ method: "GET" });
+});
+
+it("starts nothing while a stranger holds the gateway's port", async () => {
+  await using controller = await startController({ behaviour: { portHolder: "stranger" } });
   await controller.reached("running");
   const { pid } = await controller.gateway("status");
   if (pid === null) throw new Error("the gateway has no process");

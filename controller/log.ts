@@ -8,19 +8,22 @@ export type Log = (
 /** Shorter values are no secrets, and replacing them would garble the log. */
 const SECRET_LENGTH_MIN = 8;
 
+/** Replaces every occurrence of the secrets in a text, longer ones first. */
+export function createRedaction(secrets: Iterable<string>): (text: string) => string {
+  const hidden = [...new Set(secrets)]
+    .filter((secret) => secret.length >= SECRET_LENGTH_MIN)
+    .toSorted((a, b) => b.length - a.length);
+  return (text) => hidden.reduce((rest, secret) => rest.replaceAll(secret, "[redacted]"), text);
+}
+
 /**
  * A log of JSON lines through `write`. Every occurrence of a secret is replaced: the gateway's own output
  * passes through here too.
  */
 export function createLog(write: (line: string) => void, secrets: Iterable<string> = []): Log {
-  const hidden = [...secrets]
-    .filter((secret) => secret.length >= SECRET_LENGTH_MIN)
-    .map((secret) => JSON.stringify(secret).slice(1, -1))
-    .toSorted((a, b) => b.length - a.length);
-  return (level, message, fields = {}) => {
-    const line = JSON.stringify({ time: new Date().toISOString(), level, message, ...fields });
-    write(hidden.reduce((text, secret) => text.replaceAll(secret, "[redacted]"), line));
-  };
+  const redact = createRedaction([...secrets].map((secret) => JSON.stringify(secret).slice(1, -1)));
+  return (level, message, fields = {}) =>
+    write(redact(JSON.stringify({ time: new Date().toISOString(), level, message, ...fields })));
 }
 
 /** The sentence of an error, for a log field. */

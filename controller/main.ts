@@ -3,18 +3,21 @@ import type { ControllerHealth } from "../src/gateway/wire.ts";
 import { bootMachine, type Machine } from "./boot.ts";
 import { createControllerServer } from "./http/server.ts";
 import { createRoutes } from "./http/routes.ts";
-import { createLog, errorText, type Log } from "./log.ts";
+import { createLog, createRedaction, errorText } from "./log.ts";
 import { unsealEnvironment } from "./sealed-env.ts";
 import { deriveGatewaySecrets } from "./secrets.ts";
 import { readPlace, readSettings, type Settings } from "./settings.ts";
 
+/** What the end of the controller takes beyond that of its gateway. */
+const END_MARGIN_MS = 5_000;
 const SECRET_NAME = /KEY|TOKEN|SECRET|PASSWORD/i;
 
 const unsealed = unsealEnvironment(process.env);
 const env = unsealed.ok ? unsealed.env : process.env;
 const { place, ignored } = readPlace(env);
 const read = unsealed.ok ? readSettings(env) : unsealed;
-const log = machineLog(read.ok ? read.settings : null);
+const hidden = secretsOf(read.ok ? read.settings : null);
+const log = createLog((line) => process.stdout.write(`${line}\n`), hidden);
 let machine: Machine | null = null;
 let isEnding = false;
 
@@ -40,13 +43,15 @@ server.listen(place.port, place.host);
 await once(server, "listening");
 log("info", "the controller listens", { host: place.host, port: place.port });
 if (ignored.length > 0) log("warn", "unusable environment variables are ignored", { names: ignored });
-if (read.ok) machine = bootMachine(place, read.settings, env, log);
+if (read.ok) machine = bootMachine(place, read.settings, env, log, createRedaction(hidden));
 else log("error", "the machine's environment is unusable", { problems: read.problems });
 
 async function end(cause: string, exitCode: 0 | 1): Promise<void> {
   if (isEnding) return;
   isEnding = true;
   log("info", "the controller ends", { cause });
+  // Whatever hangs below, the platform's own kill is not waited for.
+  setTimeout(() => process.exit(1), place.stopTimeoutMs + END_MARGIN_MS).unref();
   try {
     await machine?.shutdown();
     server.closeAllConnections();
@@ -62,11 +67,11 @@ function healthWithoutMachine(): ControllerHealth {
   return { state: "degraded", stage: unsealed.ok ? "config" : "sealed_environment" };
 }
 
-function machineLog(settings: Settings | null): Log {
+function secretsOf(settings: Settings | null): readonly string[] {
   // The key of a sealed environment is only in the one, and what was sealed only in the other.
   const named = [...Object.entries(process.env), ...Object.entries(env)].flatMap(([name, value]) =>
     value !== undefined && SECRET_NAME.test(name) ? [value] : [],
   );
   const derived = settings === null ? [] : Object.values(deriveGatewaySecrets(settings.gatewayToken));
-  return createLog((line) => process.stdout.write(`${line}\n`), [...named, ...derived]);
+  return [...named, ...derived];
 }

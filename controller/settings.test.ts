@@ -12,6 +12,8 @@ describe("the place", () => {
         home: "/root",
         openclawDir: "/opt/openclaw",
         stopTimeoutMs: 20_000,
+        hangTimeoutMs: 90_000,
+        imageDigest: null,
       },
       ignored: [],
     });

@@ -12,6 +12,10 @@ export interface Place {
   readonly openclawDir: string;
   /** How long a SIGTERM lets the gateway finish its work, in milliseconds. */
   readonly stopTimeoutMs: number;
+  /** How long a gateway that runs may answer nothing, in milliseconds. */
+  readonly hangTimeoutMs: number;
+  /** Of the image that the machine was started from, `sha256:…`; null where the platform names it by a tag. */
+  readonly imageDigest: string | null;
 }
 
 export interface ChannelTokens {
@@ -39,6 +43,9 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const DEFAULT_PORT = 18_789;
 /** Fly sends SIGKILL 30 s after SIGTERM at the latest (`kill_timeout`); the rest is for the kill and the exit. */
 const DEFAULT_STOP_TIMEOUT_MS = 20_000;
+/** A busy gateway pauses for seconds; nobody waits for an answer for longer than this. */
+const DEFAULT_HANG_TIMEOUT_MS = 90_000;
+const IMAGE_DIGEST = /@(sha256:[0-9a-f]{64})$/;
 const KILO_BASE_URL = "https://api.kilo.ai/api/gateway";
 const KILO_DEFAULT_MODEL = "kilo-auto/balanced";
 const ORIGINS_MAX = 16;
@@ -70,6 +77,13 @@ export function readPlace(env: Environment): { place: Place; ignored: readonly s
       z.coerce.number().int().min(100).max(300_000),
       DEFAULT_STOP_TIMEOUT_MS,
     ),
+    hangTimeoutMs: read(
+      "KILOCLAW_HANG_TIMEOUT_MS",
+      z.coerce.number().int().min(300).max(3_600_000),
+      DEFAULT_HANG_TIMEOUT_MS,
+    ),
+    // fly.io/docs/machines/runtime-environment
+    imageDigest: IMAGE_DIGEST.exec(env["FLY_IMAGE_REF"] ?? "")?.[1] ?? null,
   };
   return { place, ignored };
 }

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { readSmallFile, replaceFile } from "../files.ts";
 import { errorText } from "../log.ts";
-import { cleanObject, type JsonObject } from "./json.ts";
+import { cleanObject, isObject, type JsonObject } from "./json.ts";
 
 /** OpenClaw's own limit for an included file is 2 MB; a bigger one is no configuration. */
 const FILE_BYTES_MAX = 4_000_000;
@@ -56,6 +56,25 @@ export async function updateConfigFile(
     }
   } catch (error) {
     return { kind: "failed", reason: errorText(error) };
+  }
+}
+
+/** The names of the channels that a configuration file has and has not switched off; null when it can't be read. */
+export async function configuredChannels(
+  path: string,
+  parse: (text: string) => unknown,
+): Promise<readonly string[] | null> {
+  try {
+    const current = await read(path, parse);
+    if (current.kind === "unreadable") return null;
+    const channels = current.kind === "read" ? current.value["channels"] : {};
+    if (!isObject(channels)) return [];
+    // `defaults` and `modelByChannel` are settings of all of them (OpenClaw's docs/gateway/configuration-reference.md).
+    return Object.entries(channels)
+      .filter(([name, value]) => name !== "defaults" && isObject(value) && value["enabled"] !== false)
+      .map(([name]) => name);
+  } catch {
+    return null;
   }
 }
 

@@ -31,6 +31,8 @@ export interface Child {
    * gone; does nothing for one that is gone already.
    */
   stop(graceMs: number): Promise<ChildExit>;
+  /** Sends a signal to the process alone. False when it is gone. */
+  signal(name: NodeJS.Signals): boolean;
 }
 
 /**
@@ -49,7 +51,7 @@ export function startChild(command: Command, onLine: LineListener): Child {
   } catch (error) {
     // Some failures come as an "error" event (ENOENT), others are thrown (E2BIG, ENOMEM, ENOTDIR).
     const exit: ChildExit = { kind: "spawn_failed", error: errorText(error) };
-    return { pid: null, exited: Promise.resolve(exit), stop: async () => exit };
+    return { pid: null, exited: Promise.resolve(exit), stop: async () => exit, signal: () => false };
   }
   for (const name of ["stdout", "stderr"] as const) {
     const lines = createLineSplitter((line) => onLine(name, line));
@@ -86,16 +88,22 @@ export function startChild(command: Command, onLine: LineListener): Child {
       }
       return exited;
     },
+    signal: (name) => child.kill(name),
   };
 }
 
-/**
- * Kills every process of a group; one that is empty already is what was wanted. So is one of zombies, for which
- * macOS answers EPERM instead of ESRCH.
- */
+/** Kills every process of a group. */
 export function killGroup(pid: number): void {
+  killProcess(-pid);
+}
+
+/**
+ * Kills a process, or a group by its negative id; one that is gone already is what was wanted. So is a group of zombies, for
+ * which macOS answers EPERM instead of ESRCH.
+ */
+export function killProcess(pid: number): void {
   try {
-    process.kill(-pid, "SIGKILL");
+    process.kill(pid, "SIGKILL");
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : null;
     if (code !== "ESRCH" && code !== "EPERM") throw error;

@@ -23,13 +23,22 @@ export function createLineSplitter(onLine: (line: string) => void): {
   };
 }
 
-/** The last `capacity` items, oldest first. */
-export function createRing<T>(capacity: number): { push(item: T): void; items(): readonly T[] } {
+/** The last `capacity` items, oldest first, and no more of them than weigh `weight.max` together. */
+export function createRing<T>(
+  capacity: number,
+  weight: { readonly of: (item: T) => number; readonly max: number } = { of: () => 0, max: 0 },
+): { push(item: T): void; items(): readonly T[] } {
   const items: T[] = [];
+  let total = 0;
   return {
     push(item) {
-      if (items.length === capacity) items.shift();
       items.push(item);
+      total += weight.of(item);
+      while (items.length > capacity || total > weight.max) {
+        const oldest = items.shift();
+        if (oldest === undefined) return;
+        total -= weight.of(oldest);
+      }
     },
     items: () => [...items],
   };

@@ -3,15 +3,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { GatewayStatus } from "../../src/gateway/wire.ts";
-import type { Command } from "./child.ts";
 import { freePortPair } from "../testing/ports.ts";
-import { Supervisor } from "./supervisor.ts";
+import { generationOf } from "./generation.ts";
+import { createGatewayLink } from "./link.ts";
+import { createProbe } from "./probe.ts";
+import { Supervisor, type GatewayCommand } from "./supervisor.ts";
 
 const CONTENTION =
   "Doctor could not enter maintenance. StateDatabaseCoordinatorContentionError: another OpenClaw process owns gateway-lifecycle";
 /** A life after which there is no other. */
 const REFUSED_CONFIG = "console.error('Gateway start blocked'); process.exit(78)";
 
+const generation = generationOf("2026.9.6") ?? expect.fail("2026.9.6 is known");
 let directory: string;
 let port: number;
 
@@ -21,18 +24,26 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true }));
 
-function script(text: string, env: Record<string, string> = {}): Command {
-  return { file: process.execPath, args: ["-e", text], env, cwd: directory };
+function script(text: string, env: Record<string, string> = {}): GatewayCommand {
+  return {
+    file: process.execPath,
+    args: ["-e", text],
+    env,
+    cwd: directory,
+    restartSignal: "SIGUSR2",
+    isConfigRefused: (exit, lines) => generation.isConfigRefused(exit, lines),
+  };
 }
 
 /** Lives one life after another, until one stays down; resolves with how each ended. */
-async function live(lives: readonly (() => Command)[]): Promise<{
+async function live(lives: readonly (() => GatewayCommand)[]): Promise<{
   ends: readonly { failure: GatewayStatus["failure"]; isTriedAgain: boolean }[];
   lastLines: readonly unknown[];
 }> {
   const ends: { failure: GatewayStatus["failure"]; isTriedAgain: boolean }[] = [];
   const lastLines: unknown[] = [];
   let next = 0;
+  const link = createGatewayLink({ port, log: () => undefined });
   const { promise: down, resolve } = Promise.withResolvers<void>();
   const supervisor = new Supervisor({
     prepare: async () => {
@@ -41,7 +52,9 @@ async function live(lives: readonly (() => Command)[]): Promise<{
       return life === undefined ? null : life();
     },
     port,
+    probe: createProbe(link, 60_000),
     pidFile: join(directory, "gateway.json"),
+    stateDir: directory,
     log: (_level, _message, fields) => {
       if (fields?.["lastLines"] !== undefined) lastLines.push(fields["lastLines"]);
     },

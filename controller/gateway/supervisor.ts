@@ -2,15 +2,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { GatewayFailure, GatewayStateName, GatewayStatus } from "../../src/gateway/wire.ts";
 import { errorText, type Log } from "../log.ts";
 import { backoffMs, countFailure } from "./backoff.ts";
-import { causeOfEnd } from "./cause.ts";
-import { startChild, type Child, type ChildExit, type Command } from "./child.ts";
+import { startChild, type Child, type ChildExit, type Command, type LineListener } from "./child.ts";
 import { createRing } from "./lines.ts";
+import { memoryOf } from "./memory.ts";
 import { killOrphan, rememberProcess } from "./orphan.ts";
-import { waitForFreePort } from "./port.ts";
-import { waitUntilReady } from "./readiness.ts";
+import { killPortHolders, waitForFreePort } from "./port.ts";
 
 /** Enough for the cause of a crash to stand beside it in the log. */
 const LAST_LINES_MAX = 20;
+const REASON_CHARS_MAX = 500;
 /** The state at once when no process has to end first. */
 const AT_ONCE = { up: "starting", down: "stopped", gone: "shutting-down" } as const;
 
@@ -19,6 +19,8 @@ export interface SupervisorTimings {
   readonly readyMs: number;
   readonly stopMs: number;
   readonly portFreeMs: number;
+  /** A gateway that has got its restart signal leaves within this, or is ended instead. */
+  readonly leaveMs: number;
   readonly backoffMs: (failuresInARow: number) => number;
 }
 
@@ -26,22 +28,48 @@ const DEFAULT_TIMINGS: SupervisorTimings = {
   readyMs: 300_000,
   stopMs: 20_000,
   portFreeMs: 15_000,
+  leaveMs: 10_000,
   backoffMs,
 };
+
+/** A program to run as the gateway, and how its version is to be treated. */
+export interface GatewayCommand extends Command {
+  /** Makes it restart in itself. */
+  readonly restartSignal: NodeJS.Signals;
+  /** Whether it ended for a reason that trying again does not change. */
+  readonly isConfigRefused: (exit: ChildExit, lastLines: readonly string[]) => boolean;
+}
+
+/** What can be told of the gateway from outside of its process. None of it rejects. */
+export interface GatewayProbe {
+  /** Resolves to whether it is ready, as soon as it is, or when `signal` ends the wait. */
+  ready(signal: AbortSignal): Promise<boolean>;
+  /** Resolves to whether it answers nothing any more, or when `signal` ends the watch. */
+  hung(signal: AbortSignal): Promise<boolean>;
+  /** Resolves when it is not ready any more. */
+  left(): Promise<void>;
+}
 
 export interface SupervisorOptions {
   /**
    * Called before each start, with the old process gone. Resolves to the program to run, or to null when a
    * start makes no sense yet; the cause is then in the log. One that rejects is logged and tried again likewise.
    */
-  readonly prepare: () => Promise<Command | null>;
+  readonly prepare: () => Promise<GatewayCommand | null>;
+  readonly probe: GatewayProbe;
+  /** Called once after a configuration was refused; the gateway is started once more after it. */
+  readonly repair?: (signal: AbortSignal) => Promise<void>;
   readonly port: number;
   /** Where the process is noted, for a controller that comes after one that was killed. */
   readonly pidFile: string;
+  /** The gateway's state directory, by which what it started is known. */
+  readonly stateDir: string;
   readonly log: Log;
   readonly timings?: Partial<SupervisorTimings>;
   /** Called at every change of state, after it. */
   readonly onChange?: (status: GatewayStatus) => void;
+  /** Called with every line that the gateway prints. One that throws is logged, and harms nothing. */
+  readonly onLine?: LineListener;
 }
 
 /**
@@ -49,8 +77,8 @@ export interface SupervisorOptions {
  *
  * One loop owns the process, so that there is never more than one operation; `start`, `stop` and `restart`
  * only say what is wanted, and the newest word wins. Whatever the exit code of an end that was not asked
- * for, the next start waits by how long the gateway had been healthy; only after a refused configuration
- * does it stay down until somebody asks again.
+ * for, the next start waits by how long the gateway had been healthy; only after a configuration that is refused
+ * also when it was repaired does it stay down until somebody asks again.
  */
 export class Supervisor {
   readonly #options: SupervisorOptions;
@@ -64,6 +92,11 @@ export class Supervisor {
   #starts = 0;
   #failuresInARow = 0;
   #failure: GatewayFailure | null = null;
+  #reason: string | null = null;
+  /** A repair was tried since somebody asked last. */
+  #isRepaired = false;
+  /** Resolved to have a gateway that runs restart in itself. */
+  #restartAsked = Promise.withResolvers<void>();
   #retryAt: Date | null = null;
   readonly #loop: Promise<void>;
 
@@ -82,7 +115,8 @@ export class Supervisor {
       failure: this.#failure,
       retryAt: this.#retryAt?.toISOString() ?? null,
       restarts: Math.max(0, this.#starts - 1),
-      memoryBytes: null,
+      memoryBytes: this.#pid === null ? null : memoryOf(this.#pid),
+      reason: this.#reason,
     };
   }
 
@@ -100,10 +134,20 @@ export class Supervisor {
     this.#want("down");
   }
 
-  /** Ends the gateway if it runs, and wants it up, with a clean record. */
-  restart(): void {
+  /**
+   * Wants the gateway up, anew: one that runs is told to restart in itself, which is several times as fast, and ended if it
+   * does not; any other begins with a clean record.
+   *
+   * @param options.process whether it has to be another process, as for another environment
+   */
+  restart(options: { readonly process: boolean } = { process: false }): void {
     if (this.#wanted === "gone") return;
-    this.#want("up");
+    if (this.#state === "running" && !options.process) {
+      this.#enter("starting");
+      this.#restartAsked.resolve();
+    } else {
+      this.#want("up");
+    }
   }
 
   /** Ends the gateway for good. Resolves when its process is gone. */
@@ -116,6 +160,8 @@ export class Supervisor {
     this.#wanted = wanted;
     this.#failuresInARow = 0;
     this.#failure = null;
+    this.#reason = null;
+    this.#isRepaired = false;
     // At once, not when the loop gets to it: whoever asked must not read the state of before as the answer.
     if (this.#pid !== null) this.#enter(wanted === "gone" ? "shutting-down" : "stopping");
     else this.#enter(AT_ONCE[wanted]);
@@ -134,11 +180,14 @@ export class Supervisor {
       const failure = await this.#runOnce(signal);
       if (failure === null || signal.aborted) continue;
       this.#failure = failure;
+      if (failure === "config_rejected" && (await this.#repair(signal))) continue;
+      if (signal.aborted) continue;
       const pauseMs = failure === "config_rejected" ? null : this.#timings.backoffMs(this.#failuresInARow);
       this.#retryAt = pauseMs === null ? null : new Date(Date.now() + pauseMs);
       this.#enter("crashed");
       this.#options.log("error", "the gateway is down", {
         failure,
+        reason: this.#reason,
         pauseMs,
         failuresInARow: this.#failuresInARow,
       });
@@ -151,10 +200,12 @@ export class Supervisor {
 
   /** One life of the process. Resolves to why it ended by itself, or to null when it was ended by us. */
   async #runOnce(signal: AbortSignal): Promise<GatewayFailure | null> {
-    const { port, pidFile, log } = this.#options;
+    const { port, pidFile, stateDir, log, probe } = this.#options;
     this.#enter("starting");
     const orphan = await killOrphan(pidFile);
     if (orphan !== null) log("warn", "an earlier controller's gateway was killed", { pid: orphan });
+    const holders = await killPortHolders(port, stateDir);
+    if (holders.length > 0) log("warn", "what the gateway left on its port was killed", { pids: holders });
     if (!(await waitForFreePort(port, this.#timings.portFreeMs, signal))) {
       return signal.aborted ? null : this.#fail("port_taken", 0);
     }
@@ -165,27 +216,102 @@ export class Supervisor {
     const child = startChild(command, (stream, line) => {
       lastLines.push(line);
       log("info", line, { source: "gateway", stream });
+      this.#tell(stream, line);
     });
+    const ended = (exit: ChildExit, healthyMs: number): GatewayFailure => {
+      log("warn", "the gateway ended by itself", {
+        ...exit,
+        healthyMs: Math.round(healthyMs),
+        lastLines: lastLines.items(),
+      });
+      this.#reason = reasonOf(lastLines.items());
+      if (exit.kind === "spawn_failed") return this.#fail("spawn_failed", healthyMs);
+      const isRefused = command.isConfigRefused(exit, lastLines.items());
+      return this.#fail(isRefused ? "config_rejected" : "exited", healthyMs);
+    };
     this.#pid = child.pid;
     this.#starts += 1;
     if (child.pid !== null) await this.#remember(child.pid);
-    const startedAt = performance.now();
-    const ready = await this.#untilReady(child, signal);
-    if (ready.kind !== "ready") {
-      if (ready.kind === "ended") return this.#ended(ready.exit, 0, lastLines.items());
-      await this.#end(child);
-      return ready.kind === "timeout" ? this.#fail("not_ready_in_time", 0) : null;
+    for (let startedAt = performance.now(); ; startedAt = performance.now()) {
+      const ready = await this.#untilReady(child, signal);
+      if (ready.kind === "ended") return ended(ready.exit, 0);
+      if (ready.kind !== "ready") {
+        await this.#end(child);
+        return ready.kind === "timeout" ? this.#fail("not_ready_in_time", 0) : null;
+      }
+      const readyAt = performance.now();
+      log("info", "the gateway is ready", { pid: child.pid, afterMs: Math.round(readyAt - startedAt) });
+      this.#failure = null;
+      this.#reason = null;
+      this.#restartAsked = Promise.withResolvers<void>();
+      this.#enter("running");
+      const over = new AbortController();
+      const what = await Promise.race([
+        child.exited.then((exit) => ({ kind: "ended", exit }) as const),
+        aborted(signal).then(() => ({ kind: "interrupted" }) as const),
+        this.#restartAsked.promise.then(() => ({ kind: "restart" }) as const),
+        probe.hung(over.signal).then(async (hangs) => {
+          if (!hangs) await aborted(signal);
+          return { kind: hangs ? "hung" : "interrupted" } as const;
+        }),
+      ]);
+      over.abort();
+      switch (what.kind) {
+        case "ended":
+          return ended(what.exit, performance.now() - readyAt);
+        case "interrupted":
+          await this.#end(child);
+          return null;
+        case "hung":
+          log("error", "the gateway answers nothing any more", { pid: child.pid });
+          await this.#end(child);
+          return signal.aborted ? null : this.#fail("hung", performance.now() - readyAt);
+        case "restart":
+          if (await this.#restartInItself(child, command.restartSignal, signal)) break;
+          await this.#end(child);
+          return null;
+        default:
+          return what satisfies never;
+      }
     }
-    const readyAt = performance.now();
-    log("info", "the gateway is ready", { pid: child.pid, afterMs: Math.round(readyAt - startedAt) });
-    this.#enter("running");
-    const exit = await Promise.race([child.exited, aborted(signal)]);
-    if (exit !== null) return this.#ended(exit, performance.now() - readyAt, lastLines.items());
-    await this.#end(child);
-    return null;
   }
 
-  async #prepare(): Promise<Command | null> {
+  /** Resolves to whether the gateway has begun to restart in itself. */
+  async #restartInItself(child: Child, restartSignal: NodeJS.Signals, signal: AbortSignal): Promise<boolean> {
+    const { probe, log } = this.#options;
+    const left = probe.left();
+    if (!child.signal(restartSignal)) return false;
+    const over = new AbortController();
+    const bound = sleep(this.#timings.leaveMs, false, { signal: AbortSignal.any([signal, over.signal]) });
+    const hasLeft = await Promise.race([left.then(() => true), bound.catch(() => false)]);
+    over.abort();
+    if (!hasLeft && !signal.aborted)
+      log("warn", "the gateway does not restart in itself", { pid: child.pid });
+    return hasLeft;
+  }
+
+  /** Resolves to whether a repair was tried; each is tried once until somebody asks for the gateway. */
+  async #repair(signal: AbortSignal): Promise<boolean> {
+    const { repair, log } = this.#options;
+    if (repair === undefined || this.#isRepaired) return false;
+    this.#isRepaired = true;
+    try {
+      await repair(signal);
+    } catch (error) {
+      log("error", "the repair of the configuration failed", { error: errorText(error) });
+    }
+    return true;
+  }
+
+  #tell(stream: "stdout" | "stderr", line: string): void {
+    try {
+      this.#options.onLine?.(stream, line);
+    } catch (error) {
+      this.#options.log("error", "a listener to the gateway's output failed", { error: errorText(error) });
+    }
+  }
+
+  async #prepare(): Promise<GatewayCommand | null> {
     try {
       return await this.#options.prepare();
     } catch (error) {
@@ -204,11 +330,13 @@ export class Supervisor {
     const timeout = AbortSignal.timeout(this.#timings.readyMs);
     const either = AbortSignal.any([signal, timeout, over.signal]);
     const exit = child.exited.then((value) => ({ kind: "ended", exit: value }) as const);
-    const poll = waitUntilReady(this.#options.port, either).then((isReady) =>
-      isReady
-        ? ({ kind: "ready" } as const)
-        : ({ kind: signal.aborted ? "interrupted" : "timeout" } as const),
-    );
+    const poll = this.#options.probe
+      .ready(either)
+      .then((isReady) =>
+        isReady
+          ? ({ kind: "ready" } as const)
+          : ({ kind: signal.aborted ? "interrupted" : "timeout" } as const),
+      );
     const outcome = await Promise.race([exit, poll]);
     over.abort();
     return outcome;
@@ -227,15 +355,6 @@ export class Supervisor {
     const exit = await child.stop(this.#timings.stopMs);
     this.#pid = null;
     this.#options.log("info", "the gateway was stopped", { ...exit });
-  }
-
-  #ended(exit: ChildExit, healthyMs: number, lastLines: readonly string[]): GatewayFailure {
-    this.#options.log("warn", "the gateway ended by itself", {
-      ...exit,
-      healthyMs: Math.round(healthyMs),
-      lastLines,
-    });
-    return this.#fail(causeOfEnd(exit, lastLines), healthyMs);
   }
 
   #fail(failure: GatewayFailure, healthyMs: number): GatewayFailure {
@@ -258,4 +377,13 @@ function aborted(signal: AbortSignal): Promise<null> {
     if (signal.aborted) resolve(null);
     else signal.addEventListener("abort", () => resolve(null), { once: true });
   });
+}
+
+/** The last lines that tell why, in a few words: the errors among them, or else the last one. */
+function reasonOf(lastLines: readonly string[]): string | null {
+  const errors = lastLines.filter((line) =>
+    /error|invalid|unrecognized|missing|refus|blocked|fail/i.test(line),
+  );
+  const told = errors.length > 0 ? errors.slice(-3).join(" ") : (lastLines.at(-1) ?? "");
+  return told === "" ? null : told.slice(0, REASON_CHARS_MAX);
 }

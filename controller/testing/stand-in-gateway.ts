@@ -1,29 +1,42 @@
 /**
- * A stand-in for the gateway over its real wire: a program that listens on loopback, answers /readyz, echoes
- * HTTP and WebSockets, and misbehaves as `$HOME/behaviour.json` tells it, read at each start.
+ * A stand-in for OpenClaw over its real wire: as `gateway` a program that listens on loopback, speaks the gateway's protocol,
+ * echoes HTTP and WebSockets, and misbehaves as `$HOME/behaviour.json` tells it, read at each start; else its command line.
  */
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync, watch } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { WebSocketServer } from "ws";
 import { z } from "zod";
+import { createStandInPairing } from "./stand-in-pairing.ts";
+import { speakProtocol } from "./stand-in-protocol.ts";
 
 export const behaviourSchema = z.object({
   /** Exit at once with this code. */
   exitCode: z.int().optional(),
-  /** Answer 503 on /readyz until this file exists in HOME. */
+  /** Words on stderr before that. */
+  lastWords: z.string().optional(),
+  /** Let nobody in until this file exists in HOME. */
   readyWhen: z.string().optional(),
   ignoreSigterm: z.boolean().optional(),
-  /** A child that listens on the port in our place, in our group or in a session of its own. */
-  portHolder: z.enum(["group", "session"]).optional(),
+  /** Answer no request of the protocol any more once this file exists in HOME. */
+  muteWhen: z.string().optional(),
+  /** Say nothing of the version on the wire, as 2026.2 does. */
+  isNameless: z.boolean().optional(),
+  /** The doctor repairs what is wrong, or finds nothing to repair. */
+  doctor: z.enum(["repairs", "is helpless", "hangs"]).optional(),
+  /** The rest of the command line never ends. */
+  cliHangs: z.boolean().optional(),
+  /** A child that listens on the port in our place: in our group, in a session of its own, or somebody else's. */
+  portHolder: z.enum(["group", "session", "stranger"]).optional(),
   /** Text to print at start. */
   print: z.string().optional(),
 });
 export type Behaviour = z.infer<typeof behaviourSchema>;
 
-const HOLDER =
-  "const s=require('node:http').createServer((q,r)=>q.url==='/quit'?process.exit(0):r.end('{}'));s.listen(+process.argv[1],'127.0.0.1')";
+const HOLDER = fileURLToPath(new URL("port-holder.ts", import.meta.url));
+const VERSION = "2026.9.6";
 
 const home = z.string().parse(process.env["HOME"]);
 const configPath = z.string().parse(process.env["OPENCLAW_CONFIG_PATH"]);
@@ -35,33 +48,45 @@ const behaviour = existsSync(behaviourFile)
   ? behaviourSchema.parse(JSON.parse(readFileSync(behaviourFile, "utf8")))
   : {};
 
-console.log(behaviour.print ?? "stand-in gateway starts");
-if (behaviour.exitCode !== undefined) process.exit(behaviour.exitCode);
-process.on("SIGTERM", () => {
-  console.log("stand-in got SIGTERM");
-  if (behaviour.ignoreSigterm !== true) process.exit(0);
-});
+const [command, ...args] = process.argv.slice(2);
+if (command === "gateway") runGateway();
+else runCommandLine();
 
-if (behaviour.portHolder === undefined) {
-  listen();
-} else {
-  const isOwnSession = behaviour.portHolder === "session";
-  spawn(process.execPath, ["-e", HOLDER, String(gateway.port)], { detached: isOwnSession, stdio: "ignore" });
+function runCommandLine(): void {
+  console.log(`stand-in runs ${[command, ...args].join(" ")}`);
+  const hangs = command === "doctor" ? behaviour.doctor === "hangs" : behaviour.cliHangs === true;
+  if (hangs) setInterval(() => undefined, 60_000);
+  else if (command === "--version") console.log(`OpenClaw ${VERSION} (0123abc)`);
+  else if (command === "doctor" && behaviour.doctor === "repairs") writeFileSync(behaviourFile, "{}");
+}
+
+function runGateway(): void {
+  console.log(behaviour.print ?? "stand-in gateway starts");
+  if (behaviour.lastWords !== undefined) console.error(behaviour.lastWords);
+  if (behaviour.exitCode !== undefined) process.exit(behaviour.exitCode);
+  process.on("SIGTERM", () => {
+    console.log("stand-in got SIGTERM");
+    if (behaviour.ignoreSigterm !== true) process.exit(0);
+  });
+  if (behaviour.portHolder === undefined) {
+    listen();
+    return;
+  }
+  spawn(process.execPath, [HOLDER, String(gateway.port)], {
+    detached: behaviour.portHolder !== "group",
+    stdio: "ignore",
+    ...(behaviour.portHolder === "stranger" ? { env: {} } : {}),
+  });
   setInterval(() => undefined, 60_000);
 }
 
 function listen(): void {
-  let isReady = behaviour.readyWhen === undefined;
-  if (behaviour.readyWhen !== undefined) {
-    const awaited = behaviour.readyWhen;
-    watch(home, () => (isReady ||= existsSync(join(home, awaited))));
-  }
+  const isThere = (name: string): boolean => existsSync(join(home, name));
+  const isReady = (): boolean => behaviour.readyWhen === undefined || isThere(behaviour.readyWhen);
+  const isMute = (): boolean => behaviour.muteWhen !== undefined && isThere(behaviour.muteWhen);
   const server = createServer((request, response) => {
     const path = (request.url ?? "").split("?", 1)[0] ?? "";
     switch (path) {
-      case "/readyz":
-        response.writeHead(isReady ? 200 : 503).end(JSON.stringify({ ready: isReady }));
-        return;
       case "/crash":
         process.exit(1);
         return;
@@ -88,8 +113,25 @@ function listen(): void {
         echo(request, response);
     }
   });
+  const clients = new WebSocketServer({ noServer: true });
+  const emit = (event: string, payload: unknown): void => {
+    for (const client of clients.clients) client.send(JSON.stringify({ type: "event", event, payload }));
+  };
+  const methods = createStandInPairing(join(home, "pairing.json"), emit);
+  clients.on("connection", (socket) =>
+    speakProtocol(socket, {
+      version: behaviour.isNameless === true ? "dev" : VERSION,
+      isReady,
+      isMute,
+      methods,
+    }),
+  );
   const sockets = new WebSocketServer({ noServer: true, handleProtocols: () => "echo.v1" });
   server.on("upgrade", (request, socket, head) => {
+    if (request.url === "/") {
+      clients.handleUpgrade(request, socket, head, (open) => clients.emit("connection", open, request));
+      return;
+    }
     if (request.url !== "/socket") {
       socket.end("HTTP/1.1 403 Forbidden\r\nfly-replay: app=other\r\nContent-Length: 2\r\n\r\nno");
       return;
@@ -107,6 +149,12 @@ function listen(): void {
     });
   });
   server.listen(gateway.port, "127.0.0.1");
+  process.on("SIGUSR2", () => {
+    console.log("stand-in restarts in itself");
+    for (const client of clients.clients) client.close(1012, "service restart");
+    server.close(() => server.listen(gateway.port, "127.0.0.1"));
+    server.closeAllConnections();
+  });
 }
 
 /** One event at once, the second when the client has sent a request to say that it saw the first. */

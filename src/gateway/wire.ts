@@ -82,6 +82,8 @@ export const gatewayStatusSchema = z.object({
   restarts: z.int().nonnegative().default(0),
   /** Resident memory of the process and what it started, in bytes; null where it can't be told. */
   memoryBytes: z.int().nonnegative().nullable().default(null),
+  /** What the gateway said last when it went down, with secrets redacted; null while it is up. */
+  reason: z.string().max(1_000).nullable().default(null),
 });
 export type GatewayStatus = z.output<typeof gatewayStatusSchema>;
 
