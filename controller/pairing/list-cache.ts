@@ -64,7 +64,7 @@ export function createListCache<T extends { readonly expiresAt: string }>(option
     running = own;
     const run = async (): Promise<void> => {
       // Never two at a time: the one that knows too little is waited for.
-      await before?.done;
+      if (before !== null) await before.done;
       own.generation = generation;
       await look(generation);
       if (running === own) running = null;

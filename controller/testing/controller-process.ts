@@ -40,6 +40,8 @@ export interface ControllerProcess {
   reached(state: GatewayStatus["state"]): Promise<LogLine>;
   health(): Promise<ControllerHealth>;
   gateway(operation: "status" | "start" | "stop" | "restart"): Promise<GatewayStatus>;
+  /** Calls a route of ours with the gateway token; a body is sent as JSON. */
+  kilo(path: string, init?: { readonly method?: string; readonly body?: unknown }): Promise<Response>;
   behave(behaviour: Behaviour): Promise<void>;
   /** Ends the process by a signal and resolves with its exit code. */
   end(signal?: NodeJS.Signals): Promise<number | null>;
@@ -121,6 +123,15 @@ export async function startController(options: ControllerOptions = {}): Promise<
     });
   let seen = -1;
   const url = `http://127.0.0.1:${port}`;
+  const kilo: ControllerProcess["kilo"] = (path, { method, body } = {}) =>
+    fetch(`${url}/_kilo${path}`, {
+      method: method ?? (body === undefined ? "GET" : "POST"),
+      headers: {
+        authorization: `Bearer ${GATEWAY_TOKEN}`,
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
   const end = async (signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> => {
     if (child.exitCode === null && child.signalCode === null) {
       child.kill(signal);
@@ -144,12 +155,10 @@ export async function startController(options: ControllerOptions = {}): Promise<
     },
     health: async () => controllerHealthSchema.parse(await (await fetch(`${url}/_kilo/health`)).json()),
     async gateway(operation) {
-      const response = await fetch(`${url}/_kilo/gateway/${operation}`, {
-        method: operation === "status" ? "GET" : "POST",
-        headers: { authorization: `Bearer ${GATEWAY_TOKEN}` },
-      });
-      return gatewayStatusSchema.parse(await response.json());
+      const method = operation === "status" ? "GET" : "POST";
+      return gatewayStatusSchema.parse(await (await kilo(`/gateway/${operation}`, { method })).json());
     },
+    kilo,
     behave,
     end,
     async [Symbol.asyncDispose]() {
