@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { ensureOpenClaw, OPENCLAW_DIR } from "./openclaw.ts";
+import { ensureOpenClaw, OPENCLAW_PIN, OPENCLAW_VERSIONS, openClawDir } from "./openclaw.ts";
 
 /** A pnpm that notes its call and installs an OpenClaw that knows nothing but its version. */
 const STAND_IN_PNPM = `
@@ -17,6 +17,9 @@ mkdirSync("node_modules/openclaw", { recursive: true });
 writeFileSync("node_modules/openclaw/openclaw.mjs", "console.log('OpenClaw " + process.env.VERSION + " (abc)')");
 `;
 
+/** A first installation, on a slow line. */
+const INSTALL_TIMEOUT_MS = 300_000;
+
 let directory: string;
 let lines: string[];
 let calls: string;
@@ -24,7 +27,7 @@ let calls: string;
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "kiloclaw-pin-"));
   for (const name of ["package.json", "pnpm-workspace.yaml", "pnpm-lock.yaml"]) {
-    await cp(join(OPENCLAW_DIR, name), join(directory, name));
+    await cp(join(openClawDir(OPENCLAW_PIN), name), join(directory, name));
   }
   await writeFile(join(directory, "pnpm.mjs"), STAND_IN_PNPM);
   calls = join(directory, "calls");
@@ -97,8 +100,30 @@ it("falls back to npx without a pnpm of our own", async () => {
   );
 });
 
-it("works as a program, too, which prints the directory", async () => {
-  const script = fileURLToPath(new URL("openclaw.ts", import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, [script]);
-  expect(stdout.trim()).toBe(OPENCLAW_DIR);
+it.each(OPENCLAW_VERSIONS)(
+  "works as a program, too, which installs %s and prints the directory",
+  async (version) => {
+    const { stdout } = await asProgram(version);
+    expect(stdout.trim()).toBe(openClawDir(version));
+  },
+  INSTALL_TIMEOUT_MS,
+);
+
+it(
+  "installs the pin where no version is named, and nothing for one that it does not know",
+  async () => {
+    expect((await asProgram()).stdout.trim()).toBe(openClawDir(OPENCLAW_PIN));
+    await expect(asProgram("2031.1.1")).rejects.toMatchObject({ code: 2, stdout: "" });
+  },
+  INSTALL_TIMEOUT_MS,
+);
+
+it("builds the image with the pin by default", async () => {
+  const dockerfile = await readFile(fileURLToPath(new URL("Dockerfile", import.meta.url)), "utf8");
+  expect(dockerfile).toContain(`ARG OPENCLAW_VERSION=${OPENCLAW_PIN}\n`);
 });
+
+function asProgram(...args: string[]): Promise<{ stdout: string }> {
+  const script = fileURLToPath(new URL("openclaw.ts", import.meta.url));
+  return promisify(execFile)(process.execPath, [script, ...args]);
+}

@@ -7,8 +7,17 @@ import { z } from "zod";
 import { waitForLock } from "../process/lock.ts";
 import { runToEnd } from "../process/run.ts";
 
-/** Where the pin stands, and where it is installed on a laptop. */
-export const OPENCLAW_DIR = fileURLToPath(new URL("openclaw", import.meta.url));
+/** Every OpenClaw that we know how to run; each has a folder with a lockfile. */
+export const OPENCLAW_VERSIONS = ["2026.9.6", "2026.2.26"] as const;
+export type OpenClawVersion = (typeof OPENCLAW_VERSIONS)[number];
+
+/** The one pin of the OpenClaw that runs in every new machine. The other is what existing machines run. */
+export const OPENCLAW_PIN: OpenClawVersion = "2026.9.6";
+
+/** Where a version's lockfile stands, and where it is installed on a laptop. */
+export function openClawDir(version: OpenClawVersion): string {
+  return fileURLToPath(new URL(`openclaw/${version}`, import.meta.url));
+}
 
 /** The version of pnpm that wrote the lockfile, for those who run us without any pnpm. */
 const PNPM = "pnpm@12.21.0";
@@ -26,19 +35,21 @@ const pinSchema = z.object({ dependencies: z.object({ openclaw: z.string() }) })
 export interface EnsureOptions {
   /** Takes one line of progress at a time. */
   readonly log: (line: string) => void;
+  /** The pin by default. */
+  readonly version?: OpenClawVersion;
   readonly directory?: string;
   readonly env?: NodeJS.ProcessEnv;
 }
 
 /**
- * Installs the pinned OpenClaw where it is missing or differs from the lockfile, and returns at once where it
+ * Installs an OpenClaw where it is missing or differs from the lockfile, and returns at once where it
  * is there. Several processes may call it at the same time: one installs, the others wait for it.
  *
  * @returns the directory whose `node_modules` contains openclaw, for `OPENCLAW_DIR`
  * @throws with the installer's last lines when the installation fails
  */
 export async function ensureOpenClaw(options: EnsureOptions): Promise<{ dir: string }> {
-  const dir = options.directory ?? OPENCLAW_DIR;
+  const dir = options.directory ?? openClawDir(options.version ?? OPENCLAW_PIN);
   const env = options.env ?? process.env;
   const fingerprint = await pinFingerprint(dir);
   if (await isInstalled(dir, fingerprint)) return { dir };
@@ -50,7 +61,7 @@ export async function ensureOpenClaw(options: EnsureOptions): Promise<{ dir: str
     if (await isInstalled(dir, fingerprint)) return { dir };
     const pinned = pinSchema.parse(JSON.parse(await readFile(join(dir, "package.json"), "utf8")));
     const version = pinned.dependencies.openclaw;
-    options.log(`installing OpenClaw ${version} (640 MB on disk, once)`);
+    options.log(`installing OpenClaw ${version} (600 MB on disk, once)`);
     await rm(join(dir, MARKER), { force: true });
     await install(dir, env, options.log);
     await completeInstallation(dir, version);
@@ -125,10 +136,16 @@ async function writeMarker(dir: string, fingerprint: string): Promise<void> {
   await rename(temporary, join(dir, MARKER));
 }
 
-// As a program: progress on stderr, and the directory on stdout.
+// As a program, with a version or none for the pin: progress on stderr, and the directory on stdout.
 if (import.meta.main) {
   // An exit takes the installer along, which the default end by a signal does not.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(1));
-  const { dir } = await ensureOpenClaw({ log: console.error });
-  console.log(dir);
+  const version = z.enum(OPENCLAW_VERSIONS).safeParse(process.argv[2] ?? OPENCLAW_PIN);
+  if (version.success) {
+    const { dir } = await ensureOpenClaw({ log: console.error, version: version.data });
+    console.log(dir);
+  } else {
+    console.error(`usage: node infrastructure/docker/openclaw.ts [${OPENCLAW_VERSIONS.join(" | ")}]`);
+    process.exitCode = 2;
+  }
 }
