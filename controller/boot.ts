@@ -77,7 +77,7 @@ export function bootMachine(
       : {
           file: process.execPath,
           args: [installed.openClaw.entry, ...args],
-          env: gatewayEnvironment(env, paths, secrets),
+          env: gatewayEnvironment(env, paths, secrets, installed.openClaw.version),
           cwd: paths.home,
         };
 

@@ -7,7 +7,7 @@ const GIVEN = "given";
 function passed(names: readonly string[]): readonly string[] {
   const machine = Object.fromEntries(names.map((name) => [name, GIVEN]));
   const secrets = { ownerHeader: "x-kiloclaw-owner-test", password: "derived" };
-  const env = gatewayEnvironment(machine, gatewayPaths("/root"), secrets);
+  const env = gatewayEnvironment(machine, gatewayPaths("/root"), secrets, "2026.9.6");
   return names.filter((name) => env[name] === GIVEN);
 }
 
@@ -42,5 +42,13 @@ describe("the gateway's environment", () => {
       "FLY_VM_MEMORY_MB",
     ];
     expect(passed(names)).toEqual(names);
+  });
+  it("keeps the browser's ports of 2026.2.26 shut, which 2026.9.6 does not have", () => {
+    const secrets = { ownerHeader: "x-kiloclaw-owner-test", password: "derived" };
+    const names = ["2026.2.26", "2026.9.6"].map((version) =>
+      Object.keys(gatewayEnvironment({}, gatewayPaths("/root"), secrets, version)),
+    );
+    expect(names[0]).toContain("OPENCLAW_SKIP_BROWSER_CONTROL_SERVER");
+    expect(names[1]).not.toContain("OPENCLAW_SKIP_BROWSER_CONTROL_SERVER");
   });
 });

@@ -1,5 +1,6 @@
 import { delimiter, dirname, join } from "node:path";
-import { ENV_OWNER_HEADER, ENV_PASSWORD } from "./config/openclaw-2026-9.ts";
+import { ENV_OWNER_HEADER, ENV_PASSWORD } from "./config/managed.ts";
+import { gatewayVariablesFor } from "./config/versions.ts";
 import type { GatewaySecrets } from "./secrets.ts";
 
 /** Directories and files of the gateway, all on the volume. */
@@ -66,6 +67,7 @@ export function gatewayEnvironment(
   machine: Readonly<Record<string, string | undefined>>,
   paths: GatewayPaths,
   secrets: GatewaySecrets,
+  openClawVersion: string,
 ): Record<string, string> {
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(machine)) {
@@ -86,6 +88,7 @@ export function gatewayEnvironment(
     // The image brings the version; a machine never updates itself.
     OPENCLAW_NO_AUTO_UPDATE: "1",
     DO_NOT_TRACK: "1",
+    ...gatewayVariablesFor(openClawVersion),
     [ENV_PASSWORD]: secrets.password,
     [ENV_OWNER_HEADER]: secrets.ownerHeader,
   };

@@ -18,3 +18,10 @@ it("redacts secrets wherever they stand, the longer first, and quotes in them to
     deep: { value: "[redacted]", "[redacted]": "short" },
   });
 });
+
+it("redacts a secret with quotes in a line of JSON that the gateway printed", () => {
+  const lines: string[] = [];
+  const secret = 'pass"word\\1';
+  createLog((line) => lines.push(line), [secret])("info", JSON.stringify({ message: `it is ${secret}` }));
+  expect(JSON.parse(JSON.parse(lines[0] ?? "").message)).toEqual({ message: "it is [redacted]" });
+});

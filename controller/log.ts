@@ -8,9 +8,9 @@ export type Log = (
 /** Shorter values are no secrets, and replacing them would garble the log. */
 const SECRET_LENGTH_MIN = 8;
 
-/** Replaces every occurrence of the secrets in a text, longer ones first. */
+/** Replaces every occurrence of the secrets in a text, longer ones first, also as they stand inside JSON. */
 export function createRedaction(secrets: Iterable<string>): (text: string) => string {
-  const hidden = [...new Set(secrets)]
+  const hidden = [...new Set([...secrets].flatMap((secret) => [secret, escaped(secret)]))]
     .filter((secret) => secret.length >= SECRET_LENGTH_MIN)
     .toSorted((a, b) => b.length - a.length);
   return (text) => hidden.reduce((rest, secret) => rest.replaceAll(secret, "[redacted]"), text);
@@ -21,9 +21,14 @@ export function createRedaction(secrets: Iterable<string>): (text: string) => st
  * passes through here too.
  */
 export function createLog(write: (line: string) => void, secrets: Iterable<string> = []): Log {
-  const redact = createRedaction([...secrets].map((secret) => JSON.stringify(secret).slice(1, -1)));
+  const redact = createRedaction([...secrets].map(escaped));
   return (level, message, fields = {}) =>
     write(redact(JSON.stringify({ time: new Date().toISOString(), level, message, ...fields })));
+}
+
+/** As it stands inside JSON. The gateway prints JSON, so a secret in it is escaped once there, and once more in our own log. */
+function escaped(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
 }
 
 /** The sentence of an error, for a log field. */

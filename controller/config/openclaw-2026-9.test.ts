@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { JsonObject } from "./json.ts";
-import { applyTo2026Dot9, type ManagedInputs } from "./openclaw-2026-9.ts";
+import type { ManagedInputs } from "./managed.ts";
+import { applyTo2026Dot9 } from "./openclaw-2026-9.ts";
 
 const bare: ManagedInputs = {
   gatewayPort: 18_790,

@@ -31,7 +31,8 @@ export interface ConnectOptions {
 export type Connection =
   | {
       readonly kind: "connected";
-      readonly scopes: readonly string[];
+      /** What the gateway says that it granted, if it does. */
+      readonly scopes: readonly string[] | null;
       readonly call: Call;
       readonly close: () => void;
     }
@@ -69,10 +70,11 @@ const frameSchema = z.discriminatedUnion("type", [
       .optional(),
   }),
 ]);
-const helloSchema = z.object({ auth: z.object({ scopes: z.array(z.string()) }) });
+/** 2026.2.26 tells the scopes to a client with a device only. */
+const helloSchema = z.object({ auth: z.object({ scopes: z.array(z.string()) }).optional() });
 type Answer = Extract<z.infer<typeof frameSchema>, { type: "res" }>;
 
-/** Connects to a gateway by its protocol 4 (OpenClaw 2026.9), as the Control UI and other clients do. */
+/** Connects to a gateway by protocol 3 (OpenClaw 2026.2.26) or 4 (2026.9), as the Control UI and other clients do. */
 export function connectToGateway(options: ConnectOptions): Promise<Connection> {
   const socket = new WebSocket(options.url, { headers: { ...options.headers } });
   const waiting = new Map<string, (answer: Answer) => void>();
@@ -93,7 +95,12 @@ export function connectToGateway(options: ConnectOptions): Promise<Connection> {
       const answer = await ask("connect", connectParams(options, challengeSchema.parse(payload)));
       if (answer.ok) {
         const { auth } = helloSchema.parse(answer.payload);
-        resolve({ kind: "connected", scopes: auth.scopes.toSorted(), call, close: () => socket.terminate() });
+        resolve({
+          kind: "connected",
+          scopes: auth?.scopes.toSorted() ?? null,
+          call,
+          close: () => socket.terminate(),
+        });
         return;
       }
       const { error } = answer;
@@ -128,7 +135,7 @@ function connectParams(
   const role = options.role ?? "operator";
   const scopes = role === "operator" ? OPERATOR_SCOPES : [];
   return {
-    minProtocol: 4,
+    minProtocol: 3,
     maxProtocol: 4,
     client: { version: "1.0.0", platform: "linux", ...options.client },
     role,

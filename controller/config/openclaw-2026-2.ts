@@ -1,0 +1,30 @@
+import { applyAccess } from "./access.ts";
+import { applyChannels } from "./channels.ts";
+import type { JsonObject } from "./json.ts";
+import {
+  COMMON_SETTINGS,
+  commonDefaults,
+  withDefaults,
+  withSettings,
+  type ManagedInputs,
+} from "./managed.ts";
+import { applyModel } from "./model.ts";
+
+/**
+ * The user's configuration with our part put in, for OpenClaw 2026.2.
+ *
+ * This version lets a proxied Control UI in by its header alone, with every scope, and nobody who comes to loopback directly,
+ * with a password or without; so there is none (openclaw-gateway.md §3.3).
+ */
+export function applyTo2026Dot2(user: JsonObject, inputs: ManagedInputs): JsonObject {
+  let config = applyAccess(user, inputs, {
+    auth: {},
+    trustedProxy: {},
+    settings: [],
+    drop: [["gateway", "controlUi", "allowInsecureAuth"]],
+  });
+  config = withSettings(config, COMMON_SETTINGS);
+  config = withDefaults(config, commonDefaults(inputs));
+  config = applyModel(config, inputs.model);
+  return applyChannels(config, inputs.channels, []);
+}
