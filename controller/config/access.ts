@@ -7,12 +7,12 @@ export interface AccessOfVersion {
   readonly auth: JsonObject;
   readonly trustedProxy: JsonObject;
   readonly settings: readonly Setting[];
-  readonly drop: readonly Path[];
 }
 
 /** What would open another way in, or another place than the controller looks for. */
 const DROP: readonly Path[] = [
   ["gateway", "allowRealIpFallback"],
+  ["gateway", "controlUi", "allowInsecureAuth"],
   ["gateway", "controlUi", "basePath"],
   ["gateway", "controlUi", "dangerouslyAllowHostHeaderOriginFallback"],
   ["gateway", "controlUi", "dangerouslyDisableDeviceAuth"],
@@ -30,7 +30,7 @@ const DROP: readonly Path[] = [
  */
 export function applyAccess(user: JsonObject, inputs: ManagedInputs, version: AccessOfVersion): JsonObject {
   const rateLimit = valueAt(user, ["gateway", "auth", "rateLimit"]);
-  const kept = [...DROP, ...version.drop].reduce(without, user);
+  const kept = DROP.reduce(without, user);
   return withSettings(kept, [
     [["gateway", "mode"], "local"],
     [["gateway", "port"], inputs.gatewayPort],

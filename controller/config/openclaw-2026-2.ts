@@ -17,12 +17,7 @@ import { applyModel } from "./model.ts";
  * with a password or without; so there is none (openclaw-gateway.md §3.3).
  */
 export function applyTo2026Dot2(user: JsonObject, inputs: ManagedInputs): JsonObject {
-  let config = applyAccess(user, inputs, {
-    auth: {},
-    trustedProxy: {},
-    settings: [],
-    drop: [["gateway", "controlUi", "allowInsecureAuth"]],
-  });
+  let config = applyAccess(user, inputs, { auth: {}, trustedProxy: {}, settings: [] });
   config = withSettings(config, COMMON_SETTINGS);
   config = withDefaults(config, commonDefaults(inputs));
   config = applyModel(config, inputs.model);

@@ -11,10 +11,11 @@ import {
   type ManagedInputs,
 } from "./managed.ts";
 import { applyModel, PROVIDER } from "./model.ts";
+import { withoutRetired } from "./retired.ts";
 
-/** The user's configuration with our part put in, for OpenClaw 2026.9. */
+/** The user's configuration with our part put in, for OpenClaw 2026.9. One that 2026.2 took is brought to its keys first. */
 export function applyTo2026Dot9(user: JsonObject, inputs: ManagedInputs): JsonObject {
-  let config = applyAccess(user, inputs, {
+  let config = applyAccess(withoutRetired(user), inputs, {
     auth: {
       // For this controller and the OpenClaw CLI, which come directly and not through the proxy.
       password: `\${${ENV_PASSWORD}}`,
@@ -38,7 +39,6 @@ export function applyTo2026Dot9(user: JsonObject, inputs: ManagedInputs): JsonOb
       [["gateway", "terminal", "enabled"], false],
       [["gateway", "nodes", "pairing"], { autoApproveLocal: false, sshVerify: false }],
     ],
-    drop: [],
   });
   config = withSettings(config, COMMON_SETTINGS);
   config = withDefaults(config, [

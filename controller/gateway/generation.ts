@@ -36,6 +36,8 @@ export interface ChannelSourcePorts {
 const EXIT_CONFIG = 78;
 /** The one block that passes by itself: another process, say a doctor, has the state open (measured, 2026.9.6). */
 const STATE_IN_USE = /StateDatabaseCoordinatorContentionError|another OpenClaw process owns/;
+/** A channel's keys of 2026.2, which only the doctor moves; it ends with 1 (measured, 2026.9.6). */
+const MIGRATION_REFUSED = /Refusing to run automatic gateway startup migrations/;
 /** 2026.2 exits with 1 for everything, so its words have to tell. */
 const CONFIG_WORDS =
   /Config invalid|Invalid config|Missing config|MissingEnvVarError|Gateway start blocked|Unrecognized key/;
@@ -47,8 +49,8 @@ const GENERATIONS: readonly Generation[] = [
     restartSignal: "SIGUSR2",
     isConfigRefused: (exit, lastLines) =>
       exit.kind === "exited" &&
-      exit.code === EXIT_CONFIG &&
-      !lastLines.some((line) => STATE_IN_USE.test(line)),
+      (lastLines.some((line) => MIGRATION_REFUSED.test(line)) ||
+        (exit.code === EXIT_CONFIG && !lastLines.some((line) => STATE_IN_USE.test(line)))),
     storesChannelRequests: false,
     channelSource: ({ call, cli }) => createCalledChannels(call, cli),
   },
