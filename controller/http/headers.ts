@@ -91,6 +91,15 @@ export function requestHeaders(
 }
 
 /**
+ * Whether a WebSocket is asked for by a page of ours, or by no page at all. A browser sends its cookies with a WebSocket from
+ * any page and asks nobody, and OpenClaw 2026.2 does not look at the origin of a proxied client that is no Control UI, and
+ * takes any loopback one (openclaw-gateway.md §3.3; measured).
+ */
+export function isFromOwnPage(incoming: IncomingHttpHeaders, identity: ProxyIdentity): boolean {
+  return incoming.origin === undefined || identity.allowedOrigins.includes(incoming.origin);
+}
+
+/**
  * Removes from a gateway's response what would speak to the hops between it and the browser: hop-by-hop
  * headers, and `fly-*`, by which a machine could have Fly's proxy replay a request elsewhere.
  */

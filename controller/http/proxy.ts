@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import { createProxyServer } from "httpxy";
 import { errorText, type Log } from "../log.ts";
 import { acceptAnswer } from "./answer.ts";
-import { cleanResponseHeaders, requestHeaders, type ProxyIdentity } from "./headers.ts";
+import { cleanResponseHeaders, isFromOwnPage, requestHeaders, type ProxyIdentity } from "./headers.ts";
 import { refuseUpgrade, sendProblem } from "./problem.ts";
 import { destroyAfterEnd } from "./sockets.ts";
 
@@ -102,6 +102,7 @@ export function createGatewayProxy(options: {
         socket.destroy();
         return;
       }
+      if (!isFromOwnPage(request.headers, identity)) return refuseUpgrade(socket, "forbidden");
       request.headers = requestHeaders(request.headers, identity, { upgrade: true });
       sockets.add(socket);
       socket.once("close", () => sockets.delete(socket));

@@ -308,6 +308,15 @@ describe("WebSockets", () => {
 
   it.each([
     ["without the proxy token", "/socket", {}, 401, "unauthenticated"],
+    ["for a page of another site", "/socket", { ...PROXY, origin: "https://evil.example" }, 403, "forbidden"],
+    ["for a page without an origin", "/socket", { ...PROXY, origin: "null" }, 403, "forbidden"],
+    [
+      "for a page of another port",
+      "/socket",
+      { ...PROXY, origin: "http://127.0.0.1:9999" },
+      403,
+      "forbidden",
+    ],
     ["on a controller route", "/_kilo/health", PROXY, 404, "unknown_route"],
     ["on a controller route in disguise", "/%5fkilo/health", PROXY, 404, "unknown_route"],
   ])("are refused %s", async (_, path, headers, status, code) => {

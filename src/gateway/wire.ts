@@ -284,6 +284,7 @@ export const controllerProblemSchema = z.object({
   status: z.int().min(400).max(599),
   code: z.enum([
     "unauthenticated",
+    "forbidden",
     "unknown_route",
     "method_not_allowed",
     "invalid_request",
