@@ -54,6 +54,8 @@ export const flyMachineSchema = z.object({
   instance_id: z.string().optional(),
   created_at: z.string().optional(),
   host_status: z.string().optional(),
+  /** What the machine's image was resolved to (fly-machines-api.md §3.1). */
+  image_ref: z.object({ digest: z.string().optional() }).nullish().catch(null),
   config: machineConfigSchema.nullish(),
   incomplete_config: machineConfigSchema.nullish(),
   events: z.array(machineEventSchema).nullish(),

@@ -81,6 +81,7 @@ describe("the life of an instance", () => {
       "operation start",
       "step create_machine",
       "status running",
+      "step ask_version",
     ]);
     await platform("destroy", { userId });
   });

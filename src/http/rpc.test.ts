@@ -26,6 +26,10 @@ describe("the platform's operations as RPC", () => {
     expect(await viewOf(userId)).toMatchObject({ userId, sandboxId: "cnBjLWxpZmU", status: "provisioned" });
 
     expect(await platform.start(userId)).toEqual({ kind: "settled", status: "running" });
+    expect(await viewOf(userId)).toMatchObject({
+      version: { controller: "stand-in", openclaw: "2026.9.6", at: expect.any(String) },
+      drift: [],
+    });
     const { flyMachineId } = (await viewOf(userId)) ?? {};
     expect(await platform.restart(userId)).toEqual({ kind: "settled", status: "running" });
     expect(await platform.repair(userId)).toEqual({ kind: "settled", status: "running" });

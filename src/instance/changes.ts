@@ -1,4 +1,5 @@
 import { VISIBILITY_GRACE_MS } from "./patience.ts";
+import { NOTHING_RAN } from "./ran.ts";
 import { type InstanceState, type Leftover, LEFTOVERS_MAX } from "./state.ts";
 import type { KnownVolume, Left, Step } from "./step.ts";
 
@@ -49,6 +50,7 @@ export function withCreatedMachine(
     sizeWished: false,
     machine: { ...newMachine(id, now), verified: true },
     watched: null,
+    ...NOTHING_RAN,
     accepted: null,
     creating: null,
     pendingDestroyMachineId: state.intent === "destroyed" ? id : state.pendingDestroyMachineId,
@@ -62,6 +64,7 @@ export function withNotedMachine(state: InstanceState, id: string, now: number):
     ...state,
     machine: state.machine?.id === id ? state.machine : newMachine(id, now),
     watched: null,
+    ...NOTHING_RAN,
     accepted: null,
     pendingDestroyMachineId: state.intent === "destroyed" ? id : state.pendingDestroyMachineId,
   };
@@ -138,7 +141,14 @@ export function withoutCandidate(state: InstanceState, now: number): InstanceSta
 
 /** No machine is known; nothing is awaited of one. */
 export function withoutMachine(state: InstanceState): InstanceState {
-  return { ...state, machine: null, pendingDestroyMachineId: null, watched: null, accepted: null };
+  return {
+    ...state,
+    ...NOTHING_RAN,
+    machine: null,
+    pendingDestroyMachineId: null,
+    watched: null,
+    accepted: null,
+  };
 }
 
 /** The machine stays to be destroyed when Fly can; its name is not free, so the next one has another. */

@@ -75,6 +75,8 @@ export async function lookAtMachine(
     size: sizeOf(config.guest),
     metadata: otherMetadata(metadata ?? {}),
     exit: describeExit(machine),
+    startedAt: startedAtOf(machine),
+    imageDigest: machine.image_ref?.digest ?? null,
     createdAt: machine.created_at ?? "",
   };
 }
@@ -117,6 +119,15 @@ function describeExit(machine: FlyMachine): string | null {
   if (exit.oom_killed === true) return "it ran out of memory";
   if (exit.signal !== undefined && exit.signal > 0) return `killed by signal ${exit.signal}`;
   return exit.exit_code === undefined ? null : `exit code ${exit.exit_code}`;
+}
+
+/** Of all the machine's events, the newest that tells that it came up (fly-machines-api.md §4.14). */
+function startedAtOf({ events }: FlyMachine): number | null {
+  const instants = (events ?? [])
+    .filter(({ status }) => status === "started")
+    .map(({ timestamp }) => timestamp ?? 0);
+  const newest = Math.max(0, ...instants);
+  return newest === 0 ? null : newest;
 }
 
 /** The volume of this id, and nothing about who holds it beyond what Fly names: one call, and one more for an unreachable one. */

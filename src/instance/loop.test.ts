@@ -6,6 +6,7 @@ import type { InstanceEvent } from "./events.ts";
 import { createReconciler, type LoopPorts, type Reconciler } from "./loop.ts";
 import { envSeal } from "./env-seal.ts";
 import { type InstanceState, type Intent, withIntent } from "./state.ts";
+import { toldController } from "./testing/controller.ts";
 import { HOUR_MS, NOW, record, SECOND_MS } from "./testing/records.ts";
 import { StageClock } from "./testing/stage-clock.ts";
 
@@ -49,6 +50,7 @@ function stage(userId: string, fields: Partial<InstanceState> = {}, ports: Parti
     clock,
     fly,
     health: async () => ready,
+    controller: toldController,
     tokens: async () => TOKENS,
     envSeal,
     warn: () => undefined,
@@ -120,7 +122,7 @@ it("lets callers join one effort: each leaves at its own bound, and the last one
   health = ready;
   clock.letPass(10 * SECOND_MS);
   expect(await long).toEqual({ kind: "settled", againAt: null });
-  expect(whatOf("step")).toEqual(["create_volume", "create_machine"]);
+  expect(whatOf("step")).toEqual(["create_volume", "create_machine", "ask_version"]);
   expect(await machinesOf("joined")).toHaveLength(1);
 });
 

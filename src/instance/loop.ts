@@ -4,12 +4,14 @@ import type { InstanceEvent } from "./events.ts";
 import type { Observation } from "./observation.ts";
 import { observe, type ObservePorts } from "./observe.ts";
 import { noteSeen, takenUp } from "./noted.ts";
+import { digestOf } from "./drift.ts";
+import { noteOrdered } from "./ran.ts";
 import { applyOutcome, beginStep, type Outcome } from "./outcome.ts";
 import { type PerformPorts, prepare } from "./perform.ts";
 import { type InstanceState, instanceStateSchema, type ProblemCode } from "./state.ts";
 import type { Decision } from "./step.ts";
 import { applyDecision } from "./told.ts";
-import { type Warning, warningsAfter, warningsOf } from "./warning.ts";
+import { driftWarnings, type Warning, warningsAfter, warningsOf } from "./warning.ts";
 
 export type StoragePort = {
   /** The current record; null when the instance does not exist (any more). */
@@ -130,7 +132,8 @@ async function runEffort(ports: LoopPorts, effort: Effort): Promise<Verdict> {
     if (current === null) return GONE;
     // What was seen for an older wish may not hold what the newer one needs to know.
     if (current.epoch !== before.epoch) continue;
-    const state = noteSeen(takenUp(current, askedAt), seen, clock.now());
+    const noted = noteSeen(takenUp(current, askedAt), seen, clock.now());
+    const state = noteOrdered(noted, digestOf(ports.machineDefaults.image));
     const decision = rules.decide(state, seen, clock.now());
     const told = tell(ports, current, state, decision);
     switch (decision.kind) {
@@ -176,11 +179,12 @@ const SIT_OUT_MS_MAX = 5_000;
 
 /** Stores and logs what was seen and what the decision tells the user, where that is new. */
 function tell(
-  { storage, clock }: LoopPorts,
+  ports: LoopPorts,
   stored: InstanceState,
   state: InstanceState,
   decision: Decision,
 ): InstanceState {
+  const { storage, clock } = ports;
   const now = clock.now();
   const next = applyDecision(state, decision, now);
   const event = { at: now, outcome: null, durationMs: null };
@@ -190,6 +194,7 @@ function tell(
   if (next.lastError !== null && next.lastError.at !== state.lastError?.at) {
     storage.append({ ...event, kind: "problem", what: next.lastError.code, why: next.lastError.message });
   }
+  for (const warning of driftWarnings(stored, next)) warn(ports, next, warning, now);
   if (!isSame(next, stored)) storage.save(next);
   return next;
 }
@@ -315,6 +320,12 @@ function describeOutcome(outcome: Outcome): string {
     case "done":
     case "recovered":
       return outcome.kind;
+    case "version_told": {
+      const { controller, openclaw } = outcome.version;
+      return `controller ${controller}, OpenClaw ${openclaw ?? "not running yet"}`;
+    }
+    case "unanswered":
+      return outcome.message;
     case "secret_set":
       return `secrets version ${outcome.version}`;
     case "app_taken":

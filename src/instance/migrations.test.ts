@@ -48,7 +48,7 @@ function readAsSecond(stored: unknown): InstanceState {
 describe("a record of version 1", () => {
   it("keeps everything that it says", () => {
     const state = readAsSecond(first());
-    expect(state).toMatchObject({ ...first(), version: 2, watched: { flyState: "started", since: NOW } });
+    expect(state).toMatchObject({ ...first(), version: 3, watched: { flyState: "started", since: NOW } });
     expect(state).toMatchObject({
       ownApp: null,
       recovery: null,

@@ -10,6 +10,7 @@ const versionedSchema = z.looseObject({ version: z.int() });
 /** From the version that stands before each to the next. A record that does not fit is left as it is, for the schema to refuse. */
 const MIGRATIONS: Record<number, (record: Record<string, unknown>) => Record<string, unknown>> = {
   1: fromFirst,
+  2: fromSecond,
 };
 
 /** The record as the newest version has it; what is not a record of a known version is given back untouched. */
@@ -52,7 +53,6 @@ function fromFirst(record: Record<string, unknown>): Record<string, unknown> {
   const { machine, volume, creating, watched, lastError, lastStartedAt, ...rest } = first.data;
   const added: Pick<
     InstanceState,
-    | "version"
     | "ownApp"
     | "fullRegions"
     | "capacityTries"
@@ -72,7 +72,7 @@ function fromFirst(record: Record<string, unknown>): Record<string, unknown> {
     | "settingsLost"
     | "inventoryAt"
     | "toldLossOf"
-  > = {
+  > & { version: 2 } = {
     version: 2,
     ownApp: null,
     fullRegions: [],
@@ -117,4 +117,14 @@ function fromFirst(record: Record<string, unknown>): Record<string, unknown> {
     lastStartedAt,
   };
   return { ...rest, ...added, lastError: lastError === null ? null : { ...lastError, attempts: 1 } };
+}
+
+/** What a controller says of what runs came with version 3. */
+function fromSecond(record: Record<string, unknown>): Record<string, unknown> {
+  const added: Pick<InstanceState, "version" | "ran" | "unanswered"> = {
+    version: 3,
+    ran: null,
+    unanswered: null,
+  };
+  return { ...record, ...added };
 }

@@ -1,6 +1,7 @@
 import { withMounted } from "./changes.ts";
 import type { Observation } from "./observation.ts";
 import { CREATE_SHOWS_MS } from "./patience.ts";
+import { noteRun } from "./ran.ts";
 import type { Empty, InstanceState } from "./state.ts";
 
 /** Between two looks of one row: an alarm's longest pause in a transition, and some. */
@@ -36,6 +37,7 @@ export function noteSeen(state: InstanceState, seen: Observation, now: number): 
     doubtful: state.doubtful || isGoneUnasked(state, seen),
     swept: state.intent === "destroyed" ? noteInventory(state.swept, seen) : state.swept,
     watched: watch(state.watched, seen, now),
+    ...noteRun(state, seen.machine),
   };
 }
 

@@ -4,6 +4,7 @@ import { sandboxIdOf } from "../auth/sandbox-id.ts";
 import { type Config, type Env, flyProxyUrl, readConfig } from "../config.ts";
 import { createFlyClient } from "../fly/client.ts";
 import { askHealth } from "../gateway/health.ts";
+import { askVersion } from "../gateway/version.ts";
 import { createLogger } from "../log.ts";
 import { openRegistry } from "../registry/registry.ts";
 import { ALARM_WAIT_MS } from "./bounds.ts";
@@ -157,6 +158,10 @@ export class KiloClawInstance extends DurableObject<Env> {
       }),
       health: (appName, machineId) =>
         askHealth({ proxyUrl: flyProxyUrl(fly.proxyUrlPattern, appName), machineId }),
+      controller: {
+        version: (appName, machineId, gatewayToken) =>
+          askVersion({ proxyUrl: flyProxyUrl(fly.proxyUrlPattern, appName), machineId }, gatewayToken),
+      },
       tokens: (sandboxId) => machineTokensOf(gatewayTokenSecret, sandboxId),
       envSeal,
       machineDefaults,

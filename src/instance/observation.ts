@@ -48,6 +48,10 @@ export type PresentMachine = {
   metadata: Record<string, string>;
   /** Why it went down last, where Fly tells. */
   exit: string | null;
+  /** When it came up last, by Fly's clock, in milliseconds since the epoch; null where Fly does not tell. */
+  startedAt: number | null;
+  /** The digest of the image that Fly runs it from; null where Fly does not tell. */
+  imageDigest: string | null;
   createdAt: string;
 };
 

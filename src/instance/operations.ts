@@ -1,5 +1,6 @@
+import { type Drift, driftOf } from "./drift.ts";
 import type { InstanceEvent } from "./events.ts";
-import type { InstanceState, LastError, MachineSize, ProblemCode, Status } from "./state.ts";
+import type { InstanceState, LastError, MachineSize, ProblemCode, Ran, Status } from "./state.ts";
 
 type Channels = InstanceState["settings"]["channels"];
 
@@ -54,6 +55,10 @@ export type StatusView = {
     attempts: number;
     nextTryAt: string | null;
   } | null;
+  /** What runs in the machine, as its controller said since it came up last, confirmed by Fly. */
+  version: { controller: string; openclaw: string | null; imageDigest: string | null; at: string } | null;
+  /** Where what runs is not what it should be. */
+  drift: Drift[] | null;
 };
 
 export type StatusResult = { kind: "status"; view: StatusView } | { kind: "state_unreadable" };
@@ -90,7 +95,15 @@ export function statusViewOf(state: InstanceState | null): StatusView {
     lastStartedAt: isoOf(state?.lastStartedAt ?? null),
     lastStoppedAt: isoOf(state?.lastStoppedAt ?? null),
     lastError: errorViewOf(state?.lastError ?? null),
+    version: versionViewOf(state?.ran ?? null),
+    drift: state === null ? null : driftOf(state),
   };
+}
+
+function versionViewOf(ran: Ran | null): StatusView["version"] {
+  if (ran === null || ran.said === null) return null;
+  const { controller, openclaw } = ran.said;
+  return { controller, openclaw, imageDigest: ran.image.running, at: new Date(ran.at).toISOString() };
 }
 
 /** What the user set, by names and whether, never by value. */

@@ -16,6 +16,7 @@ import {
   withVerified,
   withVolume,
 } from "./changes.ts";
+import { NOTHING_RAN, type ToldVersion, withQuestion, withRan } from "./ran.ts";
 import { withRecovered } from "./recovered.ts";
 import {
   type InstanceState,
@@ -45,6 +46,9 @@ export type Outcome =
   | { kind: "secret_set"; version: number }
   /** What was found in place of the lost record, as far as the machine tells. */
   | { kind: "recovered"; settings: Settings | null; size: MachineSize | null; generation: number | null }
+  | { kind: "version_told"; version: ToldVersion }
+  /** The controller did not answer. Nothing stands in anybody's way for that. */
+  | { kind: "unanswered"; message: string }
   | { kind: "no_capacity"; message: string }
   | { kind: "failed"; code: ProblemCode; message: string; retryAfterMs: number | null }
   /** No answer, or one that leaves open whether it took effect. */
@@ -59,7 +63,7 @@ type Creating = NonNullable<InstanceState["creating"]>;
 export function beginStep(known: InstanceState, step: Step, now: number): InstanceState {
   const loss = lossOf(known, step);
   const told = loss === null ? known : { ...known, toldLossOf: loss.id };
-  const state = withStepNoted(told, step);
+  const state = withStepNoted(told, step, now);
   const kind = createdBy(step);
   if (kind === null) return state;
   const { creating } = state;
@@ -80,7 +84,8 @@ export function beginStep(known: InstanceState, step: Step, now: number): Instan
 }
 
 /** What a step that makes nothing is known by before it is sent. */
-function withStepNoted(state: InstanceState, step: Step): InstanceState {
+function withStepNoted(state: InstanceState, step: Step, now: number): InstanceState {
+  if (step.kind === "ask_version") return withQuestion(state, now);
   // An update keeps the size that the machine has, unless another was wished.
   if (step.kind === "update_machine") return { ...state, machineSize: step.size };
   if (step.kind !== "delete_volume" || state.volume?.id !== step.id) return state;
@@ -145,6 +150,10 @@ export function applyOutcome(
       return withOwnApp(succeeded(state), { stage: "ready", secretsVersion: outcome.version });
     case "recovered":
       return step.kind === "recover" ? withRecovered(succeeded(state), step, outcome, now) : state;
+    case "version_told":
+      return step.kind === "ask_version" ? withRan(state, step, outcome.version, now) : state;
+    case "unanswered":
+      return state;
     case "machine_created":
       return step.kind === "create_machine"
         ? withCreatedMachine(succeeded(state), step.volumeId, outcome.id, now)
@@ -201,7 +210,7 @@ function done(state: InstanceState, step: Step, now: number): InstanceState | nu
     case "mark_down":
       return withMarkedDown(state, step, now);
     case "start_machine":
-      return countBringUp(withAccepted({ ...state, capacityTries: 0 }, step, now), now);
+      return countBringUp(withAccepted({ ...state, ...NOTHING_RAN, capacityTries: 0 }, step, now), now);
     case "update_machine":
       return withUpdated(state, step, now);
     case "stop_machine":
@@ -232,6 +241,7 @@ function done(state: InstanceState, step: Step, now: number): InstanceState | nu
     case "create_volume":
     case "create_candidate":
     case "create_machine":
+    case "ask_version":
       return state;
     default:
       return step satisfies never;
@@ -304,6 +314,7 @@ function withUpdated(
   const { machine } = state;
   const next: InstanceState = {
     ...countBringUp(state, now),
+    ...NOTHING_RAN,
     machine: machine === null ? null : { ...machine, remounted: machine.remounted || step.remounts },
     sizeWished: false,
     capacityTries: 0,

@@ -177,6 +177,7 @@ export function settledWithLeftovers(
     .filter((left) => !left.isKept && (isReady || !left.whenReady))
     .map(({ retryAt, notBefore }) => Math.max(retryAt, notBefore));
   if (state.inventoryAt !== null) instants.push(state.inventoryAt);
+  if (isReady && state.ran === null && state.unanswered !== null) instants.push(state.unanswered.againAt);
   return settled(status, reason, instants.length === 0 ? null : Math.min(...instants));
 }
 

@@ -6,6 +6,7 @@ import { DEFAULT_MACHINE_SIZE } from "./sizes.ts";
 import type { InstanceState } from "./state.ts";
 import type { Step } from "./step.ts";
 import { type AppAtFly, appAtFly, type Fault, valueOf } from "./testing/app-at-fly.ts";
+import { toldController } from "./testing/controller.ts";
 import { knownVolume, ownAppAt } from "./testing/records.ts";
 
 const TOKENS = { gatewayToken: "gateway", proxyToken: "proxy", envKey: btoa("k".repeat(32)) };
@@ -13,6 +14,7 @@ const TOKENS = { gatewayToken: "gateway", proxyToken: "proxy", envKey: btoa("k".
 async function perform(at: AppAtFly, step: Step, fields: Partial<InstanceState> = {}): Promise<Outcome> {
   const call = await prepare(at.record(fields), step, {
     fly: at.fly,
+    controller: toldController,
     tokens: async () => TOKENS,
     machineDefaults: { image: "registry.fly.io/app:tag", allowedOrigins: [] },
     envSeal,

@@ -2,6 +2,8 @@ import type { MachineTokens } from "../auth/machine-tokens.ts";
 import type { FlyClient, FlyResult } from "../fly/client.ts";
 import type { FlyError, FlyErrorKind } from "../fly/errors.ts";
 import type { MachineRequest } from "../fly/schemas.ts";
+import type { VersionAnswer } from "../gateway/version.ts";
+import { digestOf } from "./drift.ts";
 import {
   ENV_KEY_SECRET,
   type EnvSeal,
@@ -19,13 +21,19 @@ import type { Left, Step, VolumeSource } from "./step.ts";
 
 export type PerformPorts = {
   fly: FlyClient;
+  controller: ControllerPort;
   /** The tokens of this instance's machine. */
   tokens: (sandboxId: string) => Promise<MachineTokens>;
   machineDefaults: MachineDefaults;
   envSeal: EnvSeal;
 };
 
-/** Makes the step's one call to Fly and says what came of it. */
+/** Asks the controller in the machine, which knows us by the machine's gateway token; never throws. */
+export type ControllerPort = {
+  version: (appName: string, machineId: string, gatewayToken: string) => Promise<VersionAnswer>;
+};
+
+/** Makes the step's one call to Fly or to the controller, and says what came of it. */
 export type Perform = () => Promise<Outcome>;
 
 /**
@@ -60,6 +68,10 @@ export async function prepare(state: InstanceState, step: Step, ports: PerformPo
       const sized = { ...state, machineSize: step.size };
       const request = await requestFor(sized, state.volume.id, ports, step);
       return async () => simple(await fly.updateMachine(app, step.id, request));
+    }
+    case "ask_version": {
+      const { gatewayToken } = await ports.tokens(state.sandboxId);
+      return () => askVersion(state, step.id, gatewayToken, ports);
     }
     case "start_machine":
       return async () => simple(await fly.startMachine(app, step.id));
@@ -166,6 +178,27 @@ async function recover(
     settings: env === null ? null : await settingsFrom(env, tokens, state.sandboxId, ports.envSeal),
     size: sizeOf(config?.guest),
     generation: Number.isSafeInteger(generation) ? generation : null,
+  };
+}
+
+async function askVersion(
+  { appName }: InstanceState,
+  id: string,
+  gatewayToken: string,
+  { controller, machineDefaults }: PerformPorts,
+): Promise<Outcome> {
+  const answer = await controller.version(appName, id, gatewayToken);
+  if (answer.kind === "silent") return { kind: "unanswered", message: answer.why };
+  const { version } = answer;
+  return {
+    kind: "version_told",
+    version: {
+      controller: version.controller,
+      openclaw: version.openclaw,
+      capabilities: version.capabilities,
+      imageDigest: version.imageDigest,
+      orderedDigest: digestOf(machineDefaults.image),
+    },
   };
 }
 

@@ -115,12 +115,37 @@ const leftoverSchema = z.strictObject({
 });
 export type Leftover = z.infer<typeof leftoverSchema>;
 
+/** What runs in the machine since it came up last: its controller's word, and Fly's. */
+const ranSchema = z.strictObject({
+  /** Of the machine's configuration at Fly, and of the run: of another one nothing is known. */
+  instanceId: z.string(),
+  startedAt: z.number().nullable(),
+  /** Generation of the configuration that the machine was started with; null when it can't be told. */
+  generation: z.int().nullable(),
+  /** Null where the machine claims to run from another image than Fly says: nothing of it is believed. */
+  said: z
+    .strictObject({
+      controller: z.string(),
+      openclaw: z.string().nullable(),
+      capabilities: z.array(z.string()),
+    })
+    .nullable(),
+  /** Digests: what Fly runs, what the machine claims, and what would be ordered; null where it is not told. */
+  image: z.strictObject({
+    running: z.string().nullable(),
+    reported: z.string().nullable(),
+    ordered: z.string().nullable(),
+  }),
+  at: z.number(),
+});
+export type Ran = z.infer<typeof ranSchema>;
+
 /**
  * The one durable record of an instance. Instants are milliseconds since the epoch.
  * SPEC.md says who writes which field and in what order.
  */
 export const instanceStateSchema = z.strictObject({
-  version: z.literal(2),
+  version: z.literal(3),
   userId: z.string().min(1),
   sandboxId: z.string().min(1),
   appName: z.string().min(1),
@@ -253,6 +278,10 @@ export const instanceStateSchema = z.strictObject({
       silentSince: z.number().nullable(),
     })
     .nullable(),
+  /** What the machine's controller said of what runs; null until it said so since the machine came up. */
+  ran: ranSchema.nullable(),
+  /** Questions for that in a row that got no answer, and when the next one is due. */
+  unanswered: z.strictObject({ questions: z.int(), againAt: z.number() }).nullable(),
   /** The last step that Fly accepted for the machine, whose effect may not show yet. */
   accepted: z.strictObject({ kind: z.string(), at: z.number() }).nullable(),
   pendingDestroyMachineId: z.string().nullable(),
@@ -301,7 +330,7 @@ export type Wishes = {
 /** The record of an instance that was asked for a moment ago. */
 export function newState(identity: Identity, wishes: Wishes, now: number): InstanceState {
   return {
-    version: 2,
+    version: 3,
     ...identity,
     ...wishes,
     settingsLost: false,
@@ -326,6 +355,8 @@ export function newState(identity: Identity, wishes: Wishes, now: number): Insta
     toldLossOf: null,
     swept: null,
     watched: null,
+    ran: null,
+    unanswered: null,
     accepted: null,
     pendingDestroyMachineId: null,
     pendingDestroyVolumeId: null,
@@ -352,6 +383,7 @@ export function withIntent(state: InstanceState, intent: Intent, now: number): I
     failures: 0,
     retryAt: null,
     lastError: null,
+    unanswered: null,
     accepted: null,
     recovery: state.recovery === null ? null : { ...state.recovery, adoptsIntent: false, mayEnd: false },
   };

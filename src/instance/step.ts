@@ -1,4 +1,4 @@
-import type { MountOptions } from "./observation.ts";
+import type { MountOptions, PresentMachine } from "./observation.ts";
 import type { Intent, MachineSize, ProblemCode, Status } from "./state.ts";
 
 /** What a new volume begins with. */
@@ -54,6 +54,8 @@ export type Step =
       remounts: boolean;
     }
   | { kind: "start_machine"; id: string }
+  /** Of the machine in its present run, as Fly told it: what runs in it is the controller's to say. */
+  | ({ kind: "ask_version"; id: string } & Run)
   | { kind: "stop_machine"; id: string }
   | { kind: "destroy_machine"; id: string }
   /** Fly can't destroy it for now: it is left to be destroyed later, and the next one gets another name. */
@@ -71,6 +73,9 @@ export type Step =
   /** The machine went down on its own: say so before it is brought back. */
   | { kind: "mark_down"; forgetId: boolean; code: ProblemCode; message: string }
   | { kind: "erase" };
+
+/** A machine from one start to the next, with what Fly says of it. */
+export type Run = Pick<PresentMachine, "instanceId" | "startedAt" | "generation" | "imageDigest">;
 
 type NewVolume = { name: string; region: string; sizeGb: number; source: VolumeSource };
 export type KnownVolume = { id: string; region: string; hasData: boolean };

@@ -1,8 +1,12 @@
+import { type ImageDrift, imageDriftOf } from "./drift.ts";
 import type { InstanceState } from "./state.ts";
 import type { Step, VolumeSource } from "./step.ts";
 
 /** Something that the user and the operator are to know, though nothing is in the way. */
-export type Warning = { what: "data_loss" | "settings_lost" | "more_than_one" | "forgotten"; why: string };
+export type Warning = {
+  what: "data_loss" | "settings_lost" | "more_than_one" | "forgotten" | "version_drift";
+  why: string;
+};
 
 /** What is to be said when a step is begun. */
 export function warningsOf(state: InstanceState, step: Step): Warning[] {
@@ -23,10 +27,31 @@ export function warningsOf(state: InstanceState, step: Step): Warning[] {
 
 /** What is to be said of what a step brought to light. */
 export function warningsAfter(before: InstanceState, after: InstanceState): Warning[] {
-  if (before.settingsLost || !after.settingsLost) return [];
+  const drift = driftWarnings(before, after);
+  if (before.settingsLost || !after.settingsLost) return drift;
   const why =
     "What the user had set could not be read from the machine; it runs as it is until it is provisioned anew.";
-  return [{ what: "settings_lost", why }];
+  return [...drift, { what: "settings_lost", why }];
+}
+
+/** What is to be said of an image that is not the one it should be: once, when it is found. */
+export function driftWarnings(before: InstanceState, after: InstanceState): Warning[] {
+  const known = new Set(imageDriftOf(before).map(sentenceOf));
+  return imageDriftOf(after)
+    .map(sentenceOf)
+    .filter((why) => !known.has(why))
+    .map((why) => ({ what: "version_drift", why }));
+}
+
+function sentenceOf(drift: ImageDrift): string {
+  switch (drift.kind) {
+    case "image":
+      return `The machine runs from ${drift.running}, and ${drift.ordered} is ordered.`;
+    case "reported_digest":
+      return `The machine says that it runs from ${drift.reported}, and Fly says ${drift.running}: it is not believed.`;
+    default:
+      return drift satisfies never;
+  }
 }
 
 /** The data that is lost with a step, told once for each volume or copy; null for nearly all. */

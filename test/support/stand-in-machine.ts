@@ -22,6 +22,7 @@ if (behaviour === "exits") process.exit(3);
 const server = createServer((request, response) => {
   const { pathname, searchParams } = new URL(request.url ?? "/", "http://machine");
   if (pathname === "/_kilo/health") return answerHealth(response);
+  if (pathname === "/_kilo/version") return answerVersion(request, response);
   if (request.headers["x-kiloclaw-proxy-token"] !== proxyToken) {
     response.writeHead(401).end("no proxy token");
     return;
@@ -102,6 +103,15 @@ function answerHealth(response: ServerResponse): void {
   const isStarting = behaviour === "starting" && !existsSync(join(env["HOME"] ?? "", "ready"));
   const state = isStarting ? "starting" : behaviour === "degraded" ? "degraded" : "ready";
   response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ state, stage }));
+}
+
+function answerVersion(request: IncomingMessage, response: ServerResponse): void {
+  if (request.headers.authorization !== `Bearer ${env["KILOCLAW_GATEWAY_TOKEN"]}`) {
+    response.writeHead(401).end("no gateway token");
+    return;
+  }
+  const versions = { controller: "stand-in", openclaw: "2026.9.6", node: process.versions.node };
+  response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(versions));
 }
 
 function echo(request: IncomingMessage, response: ServerResponse): void {

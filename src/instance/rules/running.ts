@@ -29,6 +29,7 @@ import {
   verifyMachine,
 } from "./machine.ts";
 import { secondLook } from "./second-look.ts";
+import { versionFirst } from "./version.ts";
 import { candidateFirst, dropCandidate, VOLUME_NOT_ASKED, volumeFirst } from "./storage.ts";
 
 const SECOND_MS = 1_000;
@@ -109,6 +110,7 @@ function decideUp(state: InstanceState, machine: PresentMachine, seen: Observati
   if (update !== null) return update;
   return (
     gatewayFirst(state, seen.gateway, now, rising) ??
+    versionFirst(state, machine, now, "running") ??
     candidateFirst(state, seen, now, "running") ??
     dropCandidate(state, "running") ??
     leftoverNext(state, seen, "running", now) ??

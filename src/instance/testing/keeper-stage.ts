@@ -7,6 +7,7 @@ import { createKeeper, type Keeper, type KeeperPorts, type RegistryPort } from "
 import { type InstanceState } from "../state.ts";
 import { readState } from "../stored.ts";
 import type { Warning } from "../warning.ts";
+import { toldController } from "./controller.ts";
 import type { AppAtFly } from "./app-at-fly.ts";
 import { HOUR_MS, NOW } from "./records.ts";
 import { StageClock } from "./stage-clock.ts";
@@ -74,6 +75,7 @@ export function keeperStage(
     clock,
     fly: clock.whileTimeStands(fly),
     health: async () => ({ kind: "answered", state: "ready", stage: "gateway" }),
+    controller: toldController,
     tokens: async () => ({ gatewayToken: "gateway", proxyToken: "proxy", envKey: "key" }),
     envSeal,
     machineDefaults: { image: "registry.fly.io/app:tag", allowedOrigins: [] },

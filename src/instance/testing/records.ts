@@ -41,7 +41,7 @@ export function record(fields: Partial<InstanceState> = {}): InstanceState {
 
 /** Of an instance that has a machine and a volume, and is wanted up. */
 export function wanted(fields: Partial<InstanceState> = {}): InstanceState {
-  const known = { machine: knownMachine, volume: knownVolume };
+  const known = { machine: knownMachine, volume: knownVolume, ran: ranAs() };
   return record({ intent: "running", status: "starting", ...known, ...fields });
 }
 
@@ -56,6 +56,24 @@ export function doomed(fields: Partial<InstanceState> = {}): InstanceState {
   const known = { machine: knownMachine, volume: knownVolume };
   const pending = { pendingDestroyMachineId: "m1", pendingDestroyVolumeId: "vol_1" };
   return record({ intent: "destroyed", status: "destroying", ...known, ...pending, ...fields });
+}
+
+/** What Fly says that every machine here runs from. */
+const IMAGE_DIGEST = `sha256:${"1".repeat(64)}`;
+
+type Ran = NonNullable<InstanceState["ran"]>;
+
+/** What the controller of the machine that `machineIn` gives said of its present run. */
+export function ranAs(fields: Partial<Ran> = {}): Ran {
+  return {
+    instanceId: "i1",
+    startedAt: NOW - HOUR_MS,
+    generation: 1,
+    said: { controller: "1.0.0", openclaw: "2026.9.6", capabilities: [] },
+    image: { running: IMAGE_DIGEST, reported: IMAGE_DIGEST, ordered: null },
+    at: NOW - HOUR_MS,
+    ...fields,
+  };
 }
 
 export const knownMachine = {
@@ -136,6 +154,8 @@ export function machineIn(phase: MachinePhase, fields: Partial<PresentMachine> =
     size: DEFAULT_MACHINE_SIZE,
     metadata: {},
     exit: null,
+    startedAt: NOW - HOUR_MS,
+    imageDigest: IMAGE_DIGEST,
     createdAt: "2026-11-01T10:00:00Z",
     ...fields,
   };

@@ -1,3 +1,4 @@
+import type { ControllerVersion } from "../../../src/gateway/wire.ts";
 import { type Answer, type Handled, ok, REFUSALS } from "./answers.ts";
 import type { Cloud } from "./cloud.ts";
 import { isForgotten } from "./machines.ts";
@@ -65,4 +66,17 @@ export function askController(
     default:
       return machine.controller satisfies never;
   }
+}
+
+/** What the controller says that runs; null where nothing answers. */
+export function askVersion(cloud: Cloud, appName: string, id: string): ControllerVersion | null {
+  if (askController(cloud, appName, id) === null) return null;
+  return {
+    controller: "1.0.0",
+    capabilities: [],
+    openclaw: "2026.9.6",
+    openclawInstalled: "2026.9.6",
+    imageDigest: null,
+    node: "26.10.0",
+  };
 }

@@ -1,11 +1,12 @@
 import type { FlyResult } from "../../../src/fly/client.ts";
 import { classifyFlyAnswer, type FlyError, noAnswer } from "../../../src/fly/errors.ts";
 import type { Health } from "../../../src/gateway/health.ts";
+import type { VersionAnswer } from "../../../src/gateway/version.ts";
 import { type Answer, type Refusal, refuse, REFUSALS } from "../cloud/answers.ts";
 import type { Call } from "../cloud/client.ts";
 import type { Cloud } from "../cloud/cloud.ts";
 import { STREAM } from "../cloud/streams.ts";
-import { askController } from "../cloud/waiting.ts";
+import { askController, askVersion } from "../cloud/waiting.ts";
 import { EPOCH_MS } from "../clock.ts";
 import { type CallFault, Counter, type Failure, type Place, type PlaceRefusal } from "./plan.ts";
 import type { Trace } from "./trace.ts";
@@ -31,6 +32,7 @@ type Flight<T> = {
 const OUT: CallFault = { kind: "before", how: "503" };
 const HEALTH_MS = 3_000;
 const SILENT: Health = { kind: "silent", why: "the controller could not be reached" };
+const UNHEARD: VersionAnswer = { kind: "silent", why: "the controller could not be reached" };
 const RESET_MS = 30;
 
 /** Between one object and the cloud: calls take time, may fail on both ways, and outlive their caller. */
@@ -96,6 +98,17 @@ export class Network {
     return heard === null
       ? { health: SILENT, afterMs: isUnheard ? HEALTH_MS : latency }
       : { health: { kind: "answered", state: heard.state, stage: "gateway" }, afterMs: 2 * latency };
+  }
+
+  /** What the controller says that runs, and when it is there. */
+  version(app: string, machineId: string): { answer: VersionAnswer; afterMs: number } {
+    const cloud = this.#cloud;
+    const latency = cloud.between(STREAM.health, cloud.world.latency);
+    const isUnheard = cloud.chance(STREAM.unheard, cloud.world.unheardShare);
+    const version = isUnheard ? null : askVersion(cloud, app, machineId);
+    return version === null
+      ? { answer: UNHEARD, afterMs: isUnheard ? HEALTH_MS : latency }
+      : { answer: { kind: "told", version }, afterMs: 2 * latency };
   }
 
   #leave<T>(flight: Flight<T>): void {

@@ -223,6 +223,12 @@ export class SimulatedObject {
         const { health, afterMs } = network.health(app, machineId);
         return after("health", afterMs, () => health);
       },
+      controller: {
+        version: (app, machineId) => {
+          const { answer, afterMs } = network.version(app, machineId);
+          return after("version", afterMs, () => answer);
+        },
+      },
       tokens: () => after("tokens", INSIDE_MS, () => TOKENS),
       envSeal: sealBy(after),
       machineDefaults: { image: "registry.fly.io/app:tag", allowedOrigins: [] },

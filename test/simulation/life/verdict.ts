@@ -133,10 +133,16 @@ function describeIntent(
       if (machine.config.metadata?.["kiloclaw_generation"] !== String(record.generation)) {
         return "the machine runs an older configuration";
       }
+      if (record.ran === null || record.ran.startedAt !== startedAtOf(machine))
+        return "nobody asked what runs since the machine came up";
       return null;
     default:
       return intent satisfies never;
   }
+}
+
+function startedAtOf({ events }: Machine): number | null {
+  return events.find(({ status }) => status === "started")?.timestamp ?? null;
 }
 
 /** What Fly still takes for bound is asked about once more at each look. */

@@ -1,0 +1,79 @@
+import type { ObservedMachine, PresentMachine } from "./observation.ts";
+import type { InstanceState } from "./state.ts";
+import type { Step } from "./step.ts";
+
+/** Between two questions that got no answer: it doubles from the first to the last of these. */
+const ASK_AGAIN_MS_MIN = 10_000;
+const ASK_AGAIN_MS_MAX = 3_600_000;
+
+type OfRun = Pick<InstanceState, "ran" | "unanswered">;
+
+/** Of a machine that was not asked yet. */
+export const NOTHING_RAN: OfRun = { ran: null, unanswered: null };
+
+/** What the controller says that runs, and what would be ordered for the machine by now. */
+export type ToldVersion = {
+  controller: string;
+  openclaw: string | null;
+  capabilities: string[];
+  imageDigest: string | null;
+  orderedDigest: string | null;
+};
+
+/** What was learnt of one run of the machine tells nothing of the next, which begins when it is not up, or came up again. */
+export function noteRun({ ran, unanswered }: InstanceState, machine: ObservedMachine): OfRun {
+  if (machine.kind !== "present") return { ran, unanswered };
+  if (machine.phase !== "up") return NOTHING_RAN;
+  return ran === null || isSameRun(ran, machine) ? { ran, unanswered } : NOTHING_RAN;
+}
+
+/** An instant that Fly does not tell is no other one. */
+function isSameRun(
+  known: Pick<PresentMachine, "instanceId" | "startedAt">,
+  { instanceId, startedAt }: PresentMachine,
+): boolean {
+  return (
+    known.instanceId === instanceId &&
+    (known.startedAt === null || startedAt === null || known.startedAt === startedAt)
+  );
+}
+
+/** The controller is about to be asked; should no answer come, it is asked again after a pause that grows. */
+export function withQuestion(state: InstanceState, now: number): InstanceState {
+  const before = state.unanswered?.questions ?? 0;
+  const pause = Math.min(ASK_AGAIN_MS_MIN * 2 ** Math.min(before, 10), ASK_AGAIN_MS_MAX);
+  return { ...state, unanswered: { questions: before + 1, againAt: now + pause } };
+}
+
+/**
+ * The controller said what runs. A machine is hostile: one that claims another image than Fly runs it from is believed nothing.
+ * What it says of an image of which Fly tells nothing is neither right nor wrong.
+ */
+export function withRan(
+  state: InstanceState,
+  { id, instanceId, startedAt, generation, imageDigest: running }: Extract<Step, { kind: "ask_version" }>,
+  { controller, openclaw, capabilities, imageDigest: reported, orderedDigest: ordered }: ToldVersion,
+  now: number,
+): InstanceState {
+  if (state.machine?.id !== id) return state;
+  const isDenied = reported !== null && running !== null && reported !== running;
+  return {
+    ...state,
+    unanswered: null,
+    ran: {
+      instanceId,
+      startedAt,
+      generation,
+      said: isDenied ? null : { controller, openclaw, capabilities },
+      image: { running, reported, ordered },
+      at: now,
+    },
+  };
+}
+
+/** What would be ordered changes with a deployment, while the machine runs on. */
+export function noteOrdered(state: InstanceState, ordered: string | null): InstanceState {
+  const { ran } = state;
+  if (ran === null || ran.image.ordered === ordered) return state;
+  return { ...state, ran: { ...ran, image: { ...ran.image, ordered } } };
+}
