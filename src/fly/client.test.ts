@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, inject, it, vi } from "vitest";
-import { createFlyClient, type FlyCall, type FlyClient, type FlyResult } from "./client.ts";
+import { createFlyClient, type FlyCall, type FlyClient, type FlyExec, type FlyResult } from "./client.ts";
 import type { FlyErrorKind } from "./errors.ts";
 import type { MachineRequest } from "./schemas.ts";
 
@@ -12,7 +12,7 @@ const CLOSED_URL = "http://127.0.0.1:1";
 const NEVER = new AbortController().signal;
 
 const calls: FlyCall[] = [];
-const clientOf = (baseUrl: string, token = TOKEN): FlyClient =>
+const clientOf = (baseUrl: string, token = TOKEN): FlyClient & FlyExec =>
   createFlyClient({ baseUrl, token, onCall: (call) => calls.push(call), rateLimits: false });
 const fly = clientOf(inject("flyApiUrl"));
 /** Takes connections and says nothing. */
@@ -177,6 +177,27 @@ describe("against Fly", () => {
     expect(kindOf(await fly.listSnapshots(APP, "vol_none"))).toBe("not_found");
   });
 
+  it("runs a command in a machine by its arguments, and tells how it ended", async () => {
+    await withMachine("fly-client-exec", async ({ machine }) => {
+      await reach(machine, "started");
+      const script = "console.log(process.argv.slice(1).join()); console.error(1); process.exit(3)";
+      const argv = ["node", "-e", script, "--", "; exit 1", "--help", "$HOME"] as const;
+      expect(must(await fly.execInMachine(APP, machine, argv, 10))).toEqual({
+        exit_code: 3,
+        exit_signal: 0,
+        stdout: "; exit 1,--help,$HOME\n",
+        stderr: "1\n",
+      });
+      const slow = await fly.execInMachine(APP, machine, ["node", "-e", "setTimeout(() => {}, 60_000)"], 1);
+      expect(slow).toMatchObject({ ok: false, error: { kind: "unknown_outcome", status: 408 } });
+
+      must(await fly.stopMachine(APP, machine));
+      await reach(machine, "stopped");
+      expect(kindOf(await fly.execInMachine(APP, machine, argv, 10))).toBe("not_in_state");
+    });
+    expect(kindOf(await fly.execInMachine(APP, "00000000000000", ["true"], 1))).toBe("not_found");
+  });
+
   it.each(["", ".", ".."])("refuses to build a path with %j in it", (id) => {
     expect(() => fly.destroyMachine(APP, id)).toThrow(RangeError);
   });
@@ -219,6 +240,7 @@ describe("without an answer of Fly, the outcome is unknown", () => {
   it.each([
     ["a read", 15, () => silent.getMachine(APP, "m")],
     ["a stop", 40, () => silent.stopMachine(APP, "m")],
+    ["a command of 10 s", 15, () => silent.execInMachine(APP, "m", ["true"], 10)],
     ["a wait of 20 s", 28, () => silent.waitForMachine(APP, "m", "started", "v", 20, NEVER)],
   ])("when %s gets none in time", async (_what, seconds, ask) => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });

@@ -7,6 +7,8 @@ import {
   flyAddressesSchema,
   type FlyApp,
   flyAppSchema,
+  type FlyExecAnswer,
+  flyExecAnswerSchema,
   type FlyMachine,
   flyMachineSchema,
   flyMachinesSchema,
@@ -67,6 +69,20 @@ export type FlyClient = {
   setSecret(app: string, name: string, value: string): Promise<FlyResult<{ version: number }>>;
 };
 
+/** What is done inside a machine, and is no call of the reconciler. */
+export type FlyExec = {
+  /**
+   * Runs a command, as its arguments, in a machine that runs, for at most `timeoutS`. A command that fails is an answer like any
+   * other. Fly gives many commands up after some 30 seconds, and they may go on (fly-machines-api.md §4.15).
+   */
+  execInMachine(
+    app: string,
+    id: string,
+    command: readonly [string, ...string[]],
+    timeoutS: number,
+  ): Promise<FlyResult<FlyExecAnswer>>;
+};
+
 export type AppRequest = { name: string; org_slug: string; network: string };
 
 export type VolumeRequest = {
@@ -87,11 +103,13 @@ const PLACE_TIMEOUT_MS = 40_000;
 const BLOCKING_TIMEOUT_MS = 40_000;
 /** The gateway in front of the wait call may hold an answer a little past its timeout (§4.10). */
 const WAIT_GRACE_MS = 8_000;
+/** Fly's own word that a command took too long is worth more than our silence. */
+const EXEC_GRACE_MS = 5_000;
 
 const anySchema = z.unknown();
 
 /** A client of the Fly Machines API (https://docs.machines.dev). Never throws for what Fly or the network does. */
-export function createFlyClient(options: FlyClientOptions): FlyClient {
+export function createFlyClient(options: FlyClientOptions): FlyClient & FlyExec {
   const call = createCaller(options);
   const done = async (request: FlyRequest): Promise<FlyResult<null>> => {
     const answer = await call(request, anySchema);
@@ -130,6 +148,14 @@ export function createFlyClient(options: FlyClientOptions): FlyClient {
       if (instanceId !== "") for (const name of ["version", "instance_id"]) query.set(name, instanceId);
       const timeoutMs = timeoutS * 1_000 + WAIT_GRACE_MS;
       return done({ ...onMachine("wait", app, id, `/wait?${query.toString()}`), timeoutMs, signal });
+    },
+    execInMachine: async (app, id, command, timeoutS) => {
+      const request = sending({ command, timeout: timeoutS }, onMachine("exec", app, id, "/exec"));
+      const result = await call(
+        { ...request, timeoutMs: timeoutS * 1_000 + EXEC_GRACE_MS },
+        flyExecAnswerSchema,
+      );
+      return meant("execInMachine", result);
     },
     getVolume: async (app, id) =>
       meant("getVolume", await call(onVolume("get", app, id, ""), flyVolumeSchema)),

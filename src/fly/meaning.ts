@@ -12,6 +12,7 @@ export function asAnswerTo(call: MeaningfulCall, error: FlyError): FlyError {
 }
 
 type Meaning =
+  | { kind: "not_in_state" }
   | { kind: "not_found" }
   | { kind: "app_name_taken" }
   | { kind: "conflict" }
@@ -23,6 +24,8 @@ const ofVolume = ({ kind }: FlyError): Meaning | null =>
 
 const MEANINGS = {
   createMachine: ({ kind }) => (kind === "app_name_taken" ? { kind: "name_taken", machineId: null } : null),
+  // Nothing of a version is compared here: the machine is just not one in which commands can run (§4.15).
+  execInMachine: ({ kind }) => (kind === "conflict" ? { kind: "not_in_state" } : null),
   getVolume: ofVolume,
   deleteVolume: ofVolume,
   listSnapshots: ofVolume,

@@ -89,6 +89,15 @@ const flySnapshotSchema = z.object({
 export type FlySnapshot = z.infer<typeof flySnapshotSchema>;
 export const flySnapshotsSchema = listOf(flySnapshotSchema);
 
+/** How a command in a machine ended; what is zero or empty may be left out (fly-machines-api.md §4.15). */
+export const flyExecAnswerSchema = z.object({
+  exit_code: z.int().default(0),
+  exit_signal: z.int().default(0),
+  stdout: z.string().default(""),
+  stderr: z.string().default(""),
+});
+export type FlyExecAnswer = z.output<typeof flyExecAnswerSchema>;
+
 /** An app (docs: machines/api/apps-resource). */
 export const flyAppSchema = z.object({
   name: z.string(),
