@@ -1,10 +1,10 @@
-import { withDeadline } from "../deadline.ts";
+import { isDeadline, withDeadline } from "../deadline.ts";
 
 /** How the controller of one machine is reached: through Fly's proxy, pinned to the machine. */
 export type MachineAddress = { proxyUrl: string; machineId: string };
 
 export type Question = {
-  method: "GET" | "PUT";
+  method: "GET" | "POST" | "PUT" | "DELETE";
   path: string;
   /** The gateway token of the machine, where the controller asks for one. */
   bearer?: string;
@@ -14,33 +14,41 @@ export type Question = {
   bytesMax: number;
 };
 
-/** `text` is cut where it is longer than asked for; `null` is no answer, which says nothing. */
-export type Answered = { status: number; text: string };
+export type Asked =
+  | { kind: "answered"; status: number; text: string }
+  /** More than was asked for. */
+  | { kind: "too_long"; status: number }
+  /** No answer, which says nothing: what was asked for may have been done all the same. */
+  | { kind: "silent"; why: string };
 
-/** Asks the machine's controller one question. Ends early, without an answer, when `signal` fires. */
+/** Asks the machine's controller one question. Ends early, without an answer, when `signal` fires. Never throws. */
 export async function askController(
   { proxyUrl, machineId }: MachineAddress,
   { method, path, bearer, body, timeoutMs, bytesMax }: Question,
   signal?: AbortSignal,
-): Promise<Answered | null> {
+): Promise<Asked> {
   const headers: Record<string, string> = { "fly-force-instance-id": machineId };
   if (bearer !== undefined) headers["authorization"] = `Bearer ${bearer}`;
   if (body !== undefined) headers["content-type"] = "application/json";
-  const work = async (until: AbortSignal): Promise<Answered> => {
+  const work = async (until: AbortSignal): Promise<Asked> => {
     const response = await fetch(new URL(path, proxyUrl), {
       method,
       headers,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       redirect: "manual",
+      // Tenants of one app share its host, and so would share what Cloudflare caches of it.
       cache: "no-store",
       signal: until,
     });
-    return { status: response.status, text: await readBounded(response, bytesMax) };
+    const { status } = response;
+    const text = await readBounded(response, bytesMax);
+    return text === null ? { kind: "too_long", status } : { kind: "answered", status, text };
   };
   try {
     return await withDeadline(timeoutMs, work, signal);
-  } catch {
-    return null;
+  } catch (cause) {
+    const why = isDeadline(cause) ? `no answer within ${timeoutMs / 1_000} s` : "it could not be reached";
+    return { kind: "silent", why };
   }
 }
 
@@ -53,7 +61,8 @@ export function jsonOf(text: string): unknown {
   }
 }
 
-async function readBounded(response: Response, bytesMax: number): Promise<string> {
+/** The body as text, or null where it is longer. */
+async function readBounded(response: Response, bytesMax: number): Promise<string | null> {
   const reader = response.body?.getReader();
   if (reader === undefined) return "";
   const decoder = new TextDecoder();
@@ -61,13 +70,12 @@ async function readBounded(response: Response, bytesMax: number): Promise<string
   let size = 0;
   for (;;) {
     const { done, value } = await reader.read();
-    if (done) break;
+    if (done) return text + decoder.decode();
     size += value.byteLength;
     if (size > bytesMax) {
       await reader.cancel();
-      break;
+      return null;
     }
     text += decoder.decode(value, { stream: true });
   }
-  return text + decoder.decode();
 }

@@ -16,9 +16,11 @@ export async function askHealth(address: MachineAddress): Promise<Health> {
     timeoutMs: HEALTH_TIMEOUT_MS,
     bytesMax: HEALTH_BYTES_MAX,
   });
-  if (answer === null) return { kind: "silent", why: "the controller could not be reached" };
+  if (answer.kind === "silent") return { kind: "silent", why: "the controller could not be reached" };
   if (answer.status !== 200) return { kind: "silent", why: `the controller answered ${answer.status}` };
-  const parsed = controllerHealthSchema.safeParse(jsonOf(answer.text));
+  const parsed = controllerHealthSchema.safeParse(
+    answer.kind === "answered" ? jsonOf(answer.text) : undefined,
+  );
   if (!parsed.success) return { kind: "silent", why: "the controller's answer could not be read" };
   return { kind: "answered", state: parsed.data.state, stage: parsed.data.stage };
 }

@@ -20,9 +20,11 @@ export async function askVersion(address: MachineAddress, bearer: string): Promi
     timeoutMs: VERSION_TIMEOUT_MS,
     bytesMax: VERSION_BYTES_MAX,
   });
-  if (answer === null) return { kind: "silent", why: "the controller could not be reached" };
+  if (answer.kind === "silent") return { kind: "silent", why: "the controller could not be reached" };
   if (answer.status !== 200) return { kind: "silent", why: `the controller answered ${answer.status}` };
-  const parsed = controllerVersionSchema.safeParse(jsonOf(answer.text));
+  const parsed = controllerVersionSchema.safeParse(
+    answer.kind === "answered" ? jsonOf(answer.text) : undefined,
+  );
   if (!parsed.success) return { kind: "silent", why: "the controller's answer could not be read" };
   return { kind: "told", version: parsed.data };
 }

@@ -2,7 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import { machineTokensOf } from "../auth/machine-tokens.ts";
 import { sandboxIdOf } from "../auth/sandbox-id.ts";
 import { type Config, type Env, flyProxyUrl, readConfig } from "../config.ts";
-import { createFlyClient } from "../fly/client.ts";
+import { openFly } from "../fly/open.ts";
 import { askHealth } from "../gateway/health.ts";
 import { askVersion } from "../gateway/version.ts";
 import { createLogger } from "../log.ts";
@@ -24,7 +24,7 @@ import {
   type StatusResult,
   statusViewOf,
 } from "./operations.ts";
-import { type Identity, newOwnApp } from "./state.ts";
+import { type Identity, type InstanceState, newOwnApp } from "./state.ts";
 import { createStore, type InstanceStore } from "./store.ts";
 
 /**
@@ -97,18 +97,14 @@ export class KiloClawInstance extends DurableObject<Env> {
     return { kind: "events", events: this.#store.events(limit) };
   }
 
-  /** Where the user's requests go. A record that was lost is made anew from the registry, at most once a minute. */
+  /** Where the user's requests go. */
   async resolveRoute(userId: string): Promise<RouteResult> {
-    const read = this.#store.read();
-    if (read.kind === "unreadable") return this.#unreadable(read.issues);
-    if (read.kind === "absent") await this.#restore(userId);
-    const state = this.#store.load();
-    if (state === null) return { kind: "not_provisioned" };
-    const { status, lastError, machine, appName, sandboxId, epoch } = state;
-    if (status !== "running" || machine === null) {
-      return { kind: "not_running", status, lastError: errorViewOf(lastError) };
-    }
-    return { kind: "route", appName, machineId: machine.id, sandboxId, epoch };
+    return this.#resolve(userId, ({ status }) => status === "running");
+  }
+
+  /** Where the controller is asked: also that of a gateway which can't start, for which it stays up. */
+  async resolveController(userId: string): Promise<RouteResult> {
+    return this.#resolve(userId, isControllerUp);
   }
 
   /** Throws only when not even its successor can be armed: then the runtime is to ring again. */
@@ -122,6 +118,20 @@ export class KiloClawInstance extends DurableObject<Env> {
       this.#log.error("alarm_failed", { id: this.ctx.id.toString(), cause });
       await this.ctx.storage.setAlarm(Date.now() + ALARM_WAIT_MS);
     }
+  }
+
+  /** A record that was lost is made anew from the registry, at most once a minute. */
+  async #resolve(userId: string, isOpen: (state: InstanceState) => boolean): Promise<RouteResult> {
+    const read = this.#store.read();
+    if (read.kind === "unreadable") return this.#unreadable(read.issues);
+    if (read.kind === "absent") await this.#restore(userId);
+    const state = this.#store.load();
+    if (state === null) return { kind: "not_provisioned" };
+    const { status, lastError, machine, appName, sandboxId, epoch } = state;
+    if (machine === null || !isOpen(state)) {
+      return { kind: "not_running", status, lastError: errorViewOf(lastError) };
+    }
+    return { kind: "route", appName, machineId: machine.id, sandboxId, epoch };
   }
 
   async #restore(userId: string): Promise<void> {
@@ -150,12 +160,7 @@ export class KiloClawInstance extends DurableObject<Env> {
       storage: this.#store,
       clock: { now: () => Date.now(), sleep },
       random: () => Math.random(),
-      fly: createFlyClient({
-        baseUrl: fly.apiBaseUrl,
-        token: fly.apiToken,
-        rateLimits: fly.rateLimits,
-        onCall: (call) => this.#log[call.refusal === null ? "debug" : "warn"]("fly_call", call),
-      }),
+      fly: openFly(fly, this.#log),
       health: (appName, machineId) =>
         askHealth({ proxyUrl: flyProxyUrl(fly.proxyUrlPattern, appName), machineId }),
       controller: {
@@ -176,6 +181,12 @@ export class KiloClawInstance extends DurableObject<Env> {
     this.#log.error("state_unreadable", { id: this.ctx.id.toString(), issues });
     return { kind: "state_unreadable" };
   }
+}
+
+/** The machine is up by what the last look at it said, whatever its gateway does. */
+function isControllerUp({ status, lastError }: InstanceState): boolean {
+  const isHindered = lastError?.code === "gateway_degraded" || lastError?.code === "gateway_not_ready";
+  return status === "running" || (isHindered && (status === "starting" || status === "recovering"));
 }
 
 /** A route that is asked for again and again is no reason to ask the registry each time. */

@@ -46,7 +46,7 @@ export async function createTelegramApi(): Promise<TelegramApi> {
   const person = (id: number) => ({ id, is_bot: false, first_name: "Stranger", username: `stranger${id}` });
   const chat = (id: number) => ({ id, type: "private", first_name: "Stranger" });
 
-  const answers: Record<string, (body: unknown) => Promise<unknown> | unknown> = {
+  const answers: Record<string, (body: unknown) => unknown> = {
     getMe: () => BOT,
     getWebhookInfo: () => ({ url: "", has_custom_certificate: false, pending_update_count: 0 }),
     getMyCommands: () => [],
@@ -67,7 +67,8 @@ export async function createTelegramApi(): Promise<TelegramApi> {
   const server = createServer((request, response) => {
     const method = /^\/bot[^/]+\/(\w+)/.exec(request.url ?? "")?.[1] ?? "";
     const answer = async (): Promise<void> => {
-      const result = await (answers[method]?.(await readBody(request)) ?? true);
+      const body = await readBody(request);
+      const result = (await Promise.resolve(answers[method]?.(body))) ?? true;
       response
         .writeHead(200, { "content-type": "application/json" })
         .end(JSON.stringify({ ok: true, result }));
