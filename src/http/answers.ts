@@ -1,4 +1,4 @@
-import type { OperationResult, Refusal } from "../instance/operations.ts";
+import type { OperationResult, Refusal, RouteResult } from "../instance/operations.ts";
 import { misconfigured, problem } from "./problem.ts";
 
 /** The answer to start, stop, restart, destroy and repair: 200 settled, 202 under way, else a problem. */
@@ -52,4 +52,14 @@ export function refusalAnswer(refusal: Refusal): Response {
     default:
       return refusal satisfies never;
   }
+}
+
+/** The problem of a request for the machine of an instance that is not up. */
+export function notRunningAnswer(route: Extract<RouteResult, { kind: "not_running" }>): Response {
+  const isRising = route.status === "starting" || route.status === "recovering" || route.status === "running";
+  return problem(isRising ? "starting" : "not_running", {
+    detail: isRising ? "The assistant is starting. Try again shortly." : `The assistant is ${route.status}.`,
+    extra: { instanceStatus: route.status, lastError: route.lastError },
+    retryAfterS: isRising ? 3 : 60,
+  });
 }

@@ -2,7 +2,7 @@ import type { Context } from "hono";
 import type { RouteResult } from "../instance/operations.ts";
 import { isControllerPath } from "../proxy/paths.ts";
 import { proxyRequest } from "../proxy/proxy.ts";
-import { refusalAnswer } from "./answers.ts";
+import { notRunningAnswer, refusalAnswer } from "./answers.ts";
 import { type AppEnv, instanceOf } from "./context.ts";
 import { hasOurOrigin, isSameOrigin, isUpgrade, wantsHtml } from "./negotiation.ts";
 import { notProvisionedPage, statusPage, unreachablePage } from "./pages.ts";
@@ -78,10 +78,5 @@ function noRoute(
       : refusalAnswer(route);
   }
   if (wantsHtml(request)) return statusPage(route);
-  const isRising = route.status === "starting" || route.status === "recovering" || route.status === "running";
-  return problem(isRising ? "starting" : "not_running", {
-    detail: isRising ? "The assistant is starting. Try again shortly." : `The assistant is ${route.status}.`,
-    extra: { instanceStatus: route.status, lastError: route.lastError },
-    retryAfterS: isRising ? 3 : 60,
-  });
+  return notRunningAnswer(route);
 }

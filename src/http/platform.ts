@@ -10,6 +10,7 @@ import {
 import { operationAnswer, refusalAnswer } from "./answers.ts";
 import { parseJsonBody, parseQuery } from "./body.ts";
 import { type AppEnv, instanceOf, requireConfig } from "./context.ts";
+import { platformGatewayRoutes } from "./platform-gateway.ts";
 import { onlyMethods, problem } from "./problem.ts";
 
 const OPERATIONS = ["start", "stop", "restart", "repair"] as const;
@@ -72,3 +73,5 @@ for (const path of ["/provision", "/destroy", ...OPERATIONS.map((operation) => `
   platformRoutes.all(path, onlyMethods("POST"));
 }
 for (const path of ["/status", "/events"]) platformRoutes.all(path, onlyMethods("GET"));
+
+platformRoutes.route("/", platformGatewayRoutes);

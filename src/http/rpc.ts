@@ -1,11 +1,8 @@
-import { WorkerEntrypoint } from "cloudflare:workers";
 import type { z } from "zod";
-import type { Env } from "../config.ts";
 import type { EventsResult, OperationResult, ProvisionResult, StatusResult } from "../instance/operations.ts";
 import { instanceOf } from "./context.ts";
 import { provisionRequestSchema, userIdSchema } from "./requests.ts";
-
-export type InvalidRequest = { kind: "invalid_request"; issues: { path: string; message: string }[] };
+import { GatewayPlatform, invalid, type InvalidRequest } from "./rpc-gateway.ts";
 
 const EVENTS_MAX = 500;
 
@@ -13,7 +10,7 @@ const EVENTS_MAX = 500;
  * The platform's operations as typed RPC, for a Worker with a service binding to this one (docs: workers/runtime-apis/rpc).
  * The binding is the authorisation. Results are tagged values; nothing is thrown on purpose.
  */
-export class KiloClawPlatform extends WorkerEntrypoint<Env> {
+export class KiloClawPlatform extends GatewayPlatform {
   async provision(
     request: z.input<typeof provisionRequestSchema>,
   ): Promise<ProvisionResult | InvalidRequest> {
@@ -70,11 +67,4 @@ export class KiloClawPlatform extends WorkerEntrypoint<Env> {
     if (!parsed.success) return invalid(parsed.error);
     return instanceOf(this.env, parsed.data)[operation](parsed.data);
   }
-}
-
-function invalid(error: z.ZodError): InvalidRequest {
-  return {
-    kind: "invalid_request",
-    issues: error.issues.slice(0, 20).map(({ path, message }) => ({ path: path.join("."), message })),
-  };
 }

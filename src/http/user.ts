@@ -1,22 +1,13 @@
 import { Hono } from "hono";
-import { createMiddleware } from "hono/factory";
 import { operationAnswer, refusalAnswer } from "./answers.ts";
 import { type AppEnv, instanceOf, requireConfig, requireUser } from "./context.ts";
-import { isSameOrigin } from "./negotiation.ts";
-import { onlyMethods, problem } from "./problem.ts";
+import { refuseForeignPages } from "./foreign-pages.ts";
+import { onlyMethods } from "./problem.ts";
+import { userPairingRoutes } from "./user-pairing.ts";
 
 const EVENTS_SHOWN = 100;
 
-/** A page of somebody else must not act with the cookie of the user who visits it. */
-const refuseForeignPages = createMiddleware<AppEnv>(async (c, next) => {
-  const byCookie = c.get("authenticatedBy") === "cookie";
-  if (byCookie && !isSameOrigin(c.req.raw, c.get("config").machineDefaults.allowedOrigins)) {
-    return problem("forbidden", { detail: "The request comes from a page of another origin." });
-  }
-  return next();
-});
-
-/** `/api/kiloclaw/*`: the signed-in user's own view of the instance, and its start and stop. */
+/** `/api/kiloclaw/*`: the signed-in user's own view of the instance, its start and stop, and who waits to be let in. */
 export const userRoutes = new Hono<AppEnv>();
 userRoutes.use(requireConfig, requireUser);
 
@@ -40,6 +31,8 @@ for (const operation of ["start", "stop"] as const) {
     operationAnswer(await instanceOf(c.env, c.get("userId"))[operation](c.get("userId")), Date.now()),
   );
 }
+
+userRoutes.route("/", userPairingRoutes);
 
 for (const path of ["/status", "/config", "/events"]) userRoutes.all(path, onlyMethods("GET"));
 for (const path of ["/start", "/stop"]) userRoutes.all(path, onlyMethods("POST"));

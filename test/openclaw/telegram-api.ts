@@ -26,7 +26,7 @@ const messageSchema = z.object({ chat_id: z.union([z.string(), z.number()]), tex
 
 /** Telegram's Bot API (core.telegram.org/bots/api) on loopback, as far as a bot that chats needs it. */
 export async function createTelegramApi(): Promise<TelegramApi> {
-  const updates: { update_id: number }[] = [];
+  const updates: { update_id: number; message: unknown }[] = [];
   const untaken: SentMessage[] = [];
   const waiting = new Set<() => void>();
   const wake = (): void => {
@@ -83,7 +83,7 @@ export async function createTelegramApi(): Promise<TelegramApi> {
     write(userId, text) {
       lastId += 1;
       const message = { message_id: lastId, date: now(), chat: chat(userId), from: person(userId), text };
-      updates.push({ update_id: lastId, ...{ message } });
+      updates.push({ update_id: lastId, message });
       wake();
     },
     async sent(chatId, test) {

@@ -4,24 +4,33 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { WebSocketServer } from "ws";
 import { unsealEnvironment } from "../../controller/sealed-env.ts";
+import { answerController, startGatewayProcess } from "./stand-in-controller.ts";
 
 /**
  * What runs in a machine of the tests: it stands where controller and gateway would, speaks their wire, and behaves as
  * its variable STAND_IN says: `ready`, `degraded`, `exits` at once, or `starting` until there is a file `ready` on its
- * volume. Everything it is asked for comes back as what it received. A sealed environment it opens as the controller does,
- * and without its key it is `degraded`.
+ * volume. Everything it is asked for comes back as what it received. As `controller` it is ready and answers on the controller's own
+ * routes too, and as `rescue` it does so and is degraded (stand-in-controller.ts). A sealed environment it opens as the controller
+ * does, and without its key it is `degraded`.
  */
 const unsealed = unsealEnvironment(process.env);
 const env = unsealed.ok ? unsealed.env : process.env;
 const behaviour = unsealed.ok ? (env["STAND_IN"] ?? "ready") : "degraded";
 const stage = unsealed.ok ? "gateway" : "sealed_environment";
 const proxyToken = env["KILOCLAW_PROXY_TOKEN"] ?? "";
+const home = env["HOME"] ?? "";
+const gatewayToken = env["KILOCLAW_GATEWAY_TOKEN"] ?? "";
+const hasController = behaviour === "controller" || behaviour === "rescue";
 
 if (behaviour === "exits") process.exit(3);
 
 const server = createServer((request, response) => {
   const { pathname, searchParams } = new URL(request.url ?? "/", "http://machine");
   if (pathname === "/_kilo/health") return answerHealth(response);
+  if (hasController && pathname.startsWith("/_kilo/")) {
+    answerController(request, response, { home, gatewayToken }).catch(() => response.destroy());
+    return;
+  }
   if (pathname === "/_kilo/version") return answerVersion(request, response);
   if (request.headers["x-kiloclaw-proxy-token"] !== proxyToken) {
     response.writeHead(401).end("no proxy token");
@@ -100,8 +109,9 @@ function* zeros(bytes: number): Generator<Buffer> {
 }
 
 function answerHealth(response: ServerResponse): void {
-  const isStarting = behaviour === "starting" && !existsSync(join(env["HOME"] ?? "", "ready"));
-  const state = isStarting ? "starting" : behaviour === "degraded" ? "degraded" : "ready";
+  const isStarting = behaviour === "starting" && !existsSync(join(home, "ready"));
+  const isDegraded = behaviour === "degraded" || behaviour === "rescue";
+  const state = isStarting ? "starting" : isDegraded ? "degraded" : "ready";
   response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ state, stage }));
 }
 
@@ -141,4 +151,5 @@ sockets.on("connection", (socket, request) => {
 });
 
 process.on("SIGTERM", () => process.exit(0));
+if (hasController) await startGatewayProcess(home);
 server.listen(Number(env["PORT"]), "127.0.0.1");

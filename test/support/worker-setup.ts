@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { TestProject } from "vitest/node";
 import { createLocalFly } from "../../infrastructure/local/fly/index.ts";
@@ -12,6 +12,7 @@ import { startHtmlServer } from "./html-server.ts";
 import { startMuteServers } from "./mute-servers.ts";
 
 const STAND_IN_MACHINE = fileURLToPath(new URL("./stand-in-machine.ts", import.meta.url));
+const STAND_IN_OPENCLAW = new URL("./stand-in-openclaw.ts", import.meta.url).href;
 const FLY_APP_NAME = "kiloclaw-test";
 
 /** Starts the outside world of the tests that run in workerd: the registry's database and a Fly. */
@@ -35,7 +36,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
       dataDir: join(dir, "fly"),
       apiPort: 0,
       proxyPort: 0,
-      runtime: { kind: "process", image: { command: [process.execPath, STAND_IN_MACHINE], env: {} } },
+      runtime: { kind: "process", image: await standInImage(dir) },
       token: bindings.FLY_API_TOKEN,
       testMode: true,
     });
@@ -63,6 +64,19 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await cleanUp();
     throw error;
   }
+}
+
+/** What an exec finds in a machine: our Node, and where OpenClaw would be a stand-in for its command line. */
+async function standInImage(dir: string): Promise<{ command: string[]; env: Record<string, string> }> {
+  const openclawDir = join(dir, "openclaw");
+  const packageDir = join(openclawDir, "node_modules", "openclaw");
+  await mkdir(packageDir, { recursive: true });
+  await writeFile(join(packageDir, "openclaw.mjs"), `await import(${JSON.stringify(STAND_IN_OPENCLAW)});\n`);
+  const path = [dirname(process.execPath), process.env["PATH"] ?? ""].join(delimiter);
+  return {
+    command: [process.execPath, STAND_IN_MACHINE],
+    env: { OPENCLAW_DIR: openclawDir, PATH: path },
+  };
 }
 
 async function createApp(flyApiUrl: string, token: string): Promise<void> {

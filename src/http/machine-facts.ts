@@ -1,0 +1,54 @@
+import { machineTokensOf } from "../auth/machine-tokens.ts";
+import type { Config, Env } from "../config.ts";
+import { openFly } from "../fly/open.ts";
+import type { Refusal } from "../instance/operations.ts";
+import { type SnapshotsResult, volumeSnapshots } from "../instance/snapshots.ts";
+import { createLogger } from "../log.ts";
+import { refusalAnswer } from "./answers.ts";
+import { instanceOf } from "./context.ts";
+import { problem } from "./problem.ts";
+
+const log = createLogger("platform");
+
+export type GatewayTokenResult = { kind: "gateway_token"; gatewayToken: string } | Refusal;
+
+/** The bearer of the controller's own routes; it is derived, so it is there whether the machine runs or not. */
+export async function gatewayTokenOf(env: Env, config: Config, userId: string): Promise<GatewayTokenResult> {
+  const status = await instanceOf(env, userId).status();
+  if (status.kind !== "status") return status;
+  const { sandboxId } = status.view;
+  if (sandboxId === null) return { kind: "not_provisioned" };
+  const { gatewayToken } = await machineTokensOf(config.gatewayTokenSecret, sandboxId);
+  return { kind: "gateway_token", gatewayToken };
+}
+
+/** Fly is asked from here: the object only tells which volume it is. */
+export async function snapshotsOf(
+  env: Env,
+  config: Config,
+  userId: string,
+): Promise<SnapshotsResult | Refusal> {
+  const status = await instanceOf(env, userId).status();
+  if (status.kind !== "status") return status;
+  return volumeSnapshots(status.view, openFly(config.fly, log));
+}
+
+export function gatewayTokenAnswer(result: GatewayTokenResult): Response {
+  return result.kind === "gateway_token"
+    ? json({ gatewayToken: result.gatewayToken })
+    : refusalAnswer(result);
+}
+
+export function snapshotsAnswer(result: SnapshotsResult | Refusal): Response {
+  if (result.kind === "snapshots") return json({ volumeId: result.volumeId, snapshots: result.snapshots });
+  if (result.kind !== "unknown") return refusalAnswer(result);
+  return problem("upstream_failed", {
+    detail: "Fly doesn't tell which snapshots there are.",
+    extra: { reason: "snapshots_unknown" },
+    retryAfterS: result.retryAfterS,
+  });
+}
+
+function json(body: unknown): Response {
+  return Response.json(body, { headers: { "cache-control": "no-store" } });
+}
