@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { OPENCLAW_PIN, type OpenClawVersion } from "../../infrastructure/docker/openclaw.ts";
 
 const LAUNCH = fileURLToPath(new URL("../../infrastructure/local/start/launch.js", import.meta.url));
 
@@ -28,9 +29,12 @@ export type LocalStart = {
 };
 
 /** Runs what `pnpm start` runs, with its state in `dir`, until it says that it is ready. */
-export async function localStart(dir: string, options: { port?: number } = {}): Promise<LocalStart> {
-  const port = options.port ?? (await freePort());
-  const child = spawn(process.execPath, [LAUNCH, "--port", String(port)], {
+export async function localStart(
+  dir: string,
+  options: { port?: number; openclaw?: OpenClawVersion } = {},
+): Promise<LocalStart> {
+  const { port = await freePort(), openclaw = OPENCLAW_PIN } = options;
+  const child = spawn(process.execPath, [LAUNCH, "--port", String(port), "--openclaw", openclaw], {
     env: {
       ...process.env,
       KILOCLAW_LOCAL_DIR: dir,

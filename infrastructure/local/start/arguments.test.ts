@@ -9,6 +9,7 @@ describe("the command line of start", () => {
       verbose: false,
       port: WORKER_PORT,
       worker: true,
+      openclaw: "2026.9.6",
     });
   });
 
@@ -19,8 +20,13 @@ describe("the command line of start", () => {
       verbose: true,
       port: 9000,
       worker: true,
+      openclaw: "2026.9.6",
     });
     expect(readArguments(["--port=9000"])).toMatchObject({ port: 9000 });
+  });
+
+  it("takes the OpenClaw that the machines are to run", () => {
+    expect(readArguments(["--openclaw", "2026.2.26"])).toMatchObject({ openclaw: "2026.2.26" });
   });
 
   it("leaves the Worker out when asked to", () => {
@@ -37,6 +43,7 @@ describe("the command line of start", () => {
     [["--port", "0"], "--port takes a number from 1 to 65535, not '0'."],
     [["--port", "70000"], "--port takes a number from 1 to 65535, not '70000'."],
     [["--port", "1e3"], "--port takes a number from 1 to 65535, not '1e3'."],
+    [["--openclaw", "2031.1.1"], "--openclaw takes 2026.9.6 or 2026.2.26, not '2031.1.1'."],
     [["--fresh=yes"], "Option '--fresh' does not take an argument."],
   ])("refuses %j", (argv, problem) => {
     expect(readArguments(argv)).toEqual({ kind: "invalid", problem });

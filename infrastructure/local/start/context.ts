@@ -1,3 +1,4 @@
+import type { OpenClawVersion } from "../../docker/openclaw.ts";
 import type { Environment } from "./environment.ts";
 import type { Logs } from "./logs.ts";
 import type { Parts } from "./parts.ts";
@@ -17,6 +18,7 @@ export interface Context {
   readonly parts: Parts;
   readonly step: Step;
   readonly workerPort: number;
+  readonly openclaw: OpenClawVersion;
   /** Aborts when everything is to end. */
   readonly stopping: AbortSignal;
 }

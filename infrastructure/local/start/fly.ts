@@ -18,9 +18,9 @@ const FLY_PROXY_PORT = 4281;
  * back the machines of the last start at once: the controller's bundle, and OpenClaw, which the first start installs.
  */
 export async function startFly(context: Context): Promise<{ apiUrl: string; proxyUrl: string }> {
-  const { parts, step, paths, logs, secrets } = context;
+  const { parts, step, paths, logs, secrets, openclaw: version } = context;
   const [{ dir: openclawDir }] = await Promise.all([
-    step("OpenClaw", (note) => ensureOpenClaw({ log: note })),
+    step("OpenClaw", (note) => ensureOpenClaw({ version, log: note })),
     step("Controller", () => bundleController(context)),
   ]);
   const image = {

@@ -97,6 +97,7 @@ export async function start(args: StartArguments): Promise<void> {
       parts,
       step: createSteps(terminal),
       workerPort: args.port,
+      openclaw: args.openclaw,
       stopping: stopping.signal,
     };
     if (!args.worker) {
