@@ -96,9 +96,9 @@ export function createGatewayByExec(fly: FlyExec, place: ExecPlace): GatewayByEx
     async approveChannel(request) {
       // The lists of an older controller have codes only, so that no request has this id.
       if (!("code" in request)) return outcome("not_pending");
-      const { channel, accountId, code } = request;
-      const account = accountId === undefined ? [] : ["--account", accountId];
-      return approve(NO_SUCH_CODE, ["pairing", "approve", "--channel", channel, ...account, code]);
+      const { channel, accountId = "default", code } = request;
+      const account = accountId === "default" ? [] : ["--account", accountId];
+      return approve(NO_SUCH_CODE, ["pairing", "approve", channel, code, ...account, "--notify"]);
     },
     async doctor({ fix }) {
       const startedAt = new Date().toISOString();

@@ -13,6 +13,7 @@ const DEVICE_LIFETIME_MS = 300_000;
 const CHANNEL_LIFETIME_MS = 3_600_000;
 /** What a channel tells of a person are a handful of short names. */
 const META_ENTRIES_MAX = 16;
+const META_NAME_CHARS_MAX = 64;
 const TEXT_CHARS_MAX = 256;
 
 const cut = z.string().transform((text) => text.slice(0, TEXT_CHARS_MAX));
@@ -23,12 +24,12 @@ const instant = z.union([z.number(), z.string().transform((text) => Date.parse(t
 const deviceSchema = z.object({
   requestId: z.string(),
   deviceId: z.string(),
-  publicKey: z.string().max(1_024),
+  publicKey: z.string().max(4_096),
   clientId: optionalText,
   clientMode: optionalText,
   displayName: optionalText,
   platform: optionalText,
-  role: z.string(),
+  role: cut.nullish(),
   scopes: z.array(z.string()).nullish(),
   remoteIp: optionalText,
   isRepair: z.boolean().nullish(),
@@ -69,12 +70,14 @@ async function deviceOf(entry: unknown): Promise<DeviceRequest | null> {
   const read = deviceSchema.safeParse(entry);
   if (!read.success) return null;
   const { publicKey, ts, ...device } = read.data;
+  const role = device.role ?? "";
   const scopes = device.scopes ?? [];
   const request = deviceRequestSchema.safeParse({
     ...device,
+    role,
     scopes,
     isRepair: device.isRepair === true,
-    fingerprint: await fingerprintOf([device.deviceId, publicKey, device.role, scopes.toSorted()]),
+    fingerprint: await fingerprintOf([device.deviceId, publicKey, role, scopes.toSorted()]),
     ...lifetime(ts, DEVICE_LIFETIME_MS),
   });
   return request.success ? request.data : null;
@@ -94,7 +97,9 @@ function channelRequestOf(entry: unknown, channel: string): ChannelRequest[] {
     meta: Object.fromEntries(
       Object.entries(told)
         .flatMap(([name, value]) =>
-          typeof value === "string" ? [[name.slice(0, 64), value.slice(0, TEXT_CHARS_MAX)]] : [],
+          typeof value === "string" && name.length <= META_NAME_CHARS_MAX
+            ? [[name, value.slice(0, TEXT_CHARS_MAX)]]
+            : [],
         )
         .slice(0, META_ENTRIES_MAX),
     ),

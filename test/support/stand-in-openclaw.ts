@@ -30,13 +30,12 @@ switch (topic) {
     } else fail("Error: unknown requestId");
     break;
   case "pairing": {
-    const channel = verb === "list" ? (args[2] ?? "") : optionOf("--channel");
+    const [channel = "", code = ""] = args.slice(2);
     if (existsSync(join(state, "pairing", channel, "hangs"))) await sleep(3_600_000);
     if (existsSync(join(state, "pairing", channel, "fails"))) fail(`Error: cannot reach ${channel}`);
     if (verb === "list") print({ channel, requests: filesIn(join("pairing", channel)) });
-    else if (take(join("pairing", channel), `${args.at(-1)}.json`))
-      console.log(`Approved ${channel} sender 1.`);
-    else fail(`No pending pairing request found for code: ${args.at(-1)}`);
+    else if (take(join("pairing", channel), `${code}.json`)) console.log(`Approved ${channel} sender 1.`);
+    else fail(`No pending pairing request found for code: ${code}`);
     break;
   }
   case "doctor":
@@ -49,10 +48,6 @@ switch (topic) {
 
 function print(value: unknown): void {
   console.log(JSON.stringify(value, null, 2));
-}
-
-function optionOf(name: string): string {
-  return args[args.indexOf(name) + 1] ?? "";
 }
 
 function filesIn(directory: string): unknown[] {

@@ -1,5 +1,6 @@
 import { env } from "cloudflare:workers";
 import { inject } from "vitest";
+import { callsIn } from "../../instance/testing/gate.ts";
 import { platform, platformGet } from "./client.ts";
 
 /**
@@ -8,7 +9,7 @@ import { platform, platformGet } from "./client.ts";
  */
 export type StandIn = {
   machineId: string;
-  /** Names are below `stand-in` on the volume. */
+  /** Names are below `stand-in` on the volume; text is written as it is, anything else as JSON. */
   write(name: string, content: unknown): Promise<void>;
   remove(name: string): Promise<void>;
   /** What its controller was asked, and what its command line was called with. */
@@ -34,7 +35,8 @@ export async function startStandIn(userId: string, behaviour = "controller"): Pr
   return {
     machineId,
     async write(name, content) {
-      await inMachine(machineId, WRITE, name, JSON.stringify(content));
+      const text = typeof content === "string" ? content : JSON.stringify(content);
+      await inMachine(machineId, WRITE, name, text);
     },
     async remove(name) {
       await inMachine(machineId, REMOVE, name);
@@ -42,8 +44,7 @@ export async function startStandIn(userId: string, behaviour = "controller"): Pr
     asked: () => linesOf("asked.jsonl"),
     cliCalls: () => linesOf("cli.jsonl"),
     async execs() {
-      const url = new URL(`/_gate/calls?app=${env.FLY_APP_NAME}`, inject("flyGateUrl"));
-      const calls = await (await fetch(url)).json<{ path: string }[]>();
+      const calls = await callsIn(env.FLY_APP_NAME ?? "");
       return calls.filter(({ path }) => path === `/machines/${machineId}/exec`).length;
     },
   };
@@ -54,7 +55,7 @@ const WRITE = `
   const file = require("node:path").join("stand-in", name);
   require("node:fs").mkdirSync(require("node:path").dirname(file), { recursive: true });
   require("node:fs").writeFileSync(file, content);`;
-const REMOVE = `require("node:fs").rmSync("stand-in/" + process.argv[1], { recursive: true })`;
+const REMOVE = `require("node:fs").rmSync("stand-in/" + process.argv[1], { recursive: true, force: true })`;
 const READ = `try { process.stdout.write(require("node:fs").readFileSync("stand-in/" + process.argv[1])) } catch {}`;
 
 async function inMachine(machineId: string, script: string, ...args: string[]): Promise<string> {
