@@ -1,14 +1,10 @@
 import { machineTokensOf } from "../auth/machine-tokens.ts";
 import type { Config, Env } from "../config.ts";
-import { openFly } from "../fly/open.ts";
 import type { Refusal } from "../instance/operations.ts";
 import { type SnapshotsResult, volumeSnapshots } from "../instance/snapshots.ts";
-import { createLogger } from "../log.ts";
 import { refusalAnswer } from "./answers.ts";
 import { instanceOf } from "./context.ts";
 import { problem } from "./problem.ts";
-
-const log = createLogger("platform");
 
 export type GatewayTokenResult = { kind: "gateway_token"; gatewayToken: string } | Refusal;
 
@@ -22,7 +18,7 @@ export async function gatewayTokenOf(env: Env, config: Config, userId: string): 
   return { kind: "gateway_token", gatewayToken };
 }
 
-/** Fly is asked from here: the object only tells which volume it is. */
+/** The object only tells which volume it is. */
 export async function snapshotsOf(
   env: Env,
   config: Config,
@@ -30,7 +26,7 @@ export async function snapshotsOf(
 ): Promise<SnapshotsResult | Refusal> {
   const status = await instanceOf(env, userId).status();
   if (status.kind !== "status") return status;
-  return volumeSnapshots(status.view, openFly(config.fly, log));
+  return volumeSnapshots(status.view, config.fly);
 }
 
 export function gatewayTokenAnswer(result: GatewayTokenResult): Response {

@@ -232,7 +232,7 @@ describe("an instance that is not up", () => {
     });
     expect((await get("gateway/logs", userId)).status).toBe(200);
     expect((await platform("doctor", { userId, fix: true })).status).toBe(202);
-    expect((await stranded.asked()).map(({ place }) => place)).toEqual([
+    expect((await stranded.asked()).map(({ place }) => place).slice(-2)).toEqual([
       "GET /_kilo/gateway/logs",
       "POST /_kilo/doctor",
     ]);

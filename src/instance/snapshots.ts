@@ -1,4 +1,6 @@
-import type { FlyClient } from "../fly/client.ts";
+import type { Config } from "../config.ts";
+import { openFly } from "../fly/open.ts";
+import { createLogger } from "../log.ts";
 import type { StatusView } from "./operations.ts";
 
 export type Snapshot = { id: string; status: string | null; createdAt: string | null };
@@ -9,15 +11,17 @@ export type SnapshotsResult =
   | { kind: "unknown"; retryAfterS: number }
   | { kind: "not_provisioned" };
 
+const log = createLogger("snapshots");
+
 /** Without a word of Fly's on when to ask again. */
 const RETRY_AFTER_S = 10;
 
-/** What Fly keeps of the volume that the record names; nothing of it is stored. */
-export async function volumeSnapshots(view: StatusView, fly: FlyClient): Promise<SnapshotsResult> {
+/** What Fly keeps of the volume that the record names. Asked by the Worker, so that a slow Fly keeps no object waiting. */
+export async function volumeSnapshots(view: StatusView, fly: Config["fly"]): Promise<SnapshotsResult> {
   const { flyAppName, flyVolumeId } = view;
   if (flyAppName === null) return { kind: "not_provisioned" };
   if (flyVolumeId === null) return { kind: "snapshots", volumeId: null, snapshots: [] };
-  const listed = await fly.listSnapshots(flyAppName, flyVolumeId);
+  const listed = await openFly(fly, log).listSnapshots(flyAppName, flyVolumeId);
   if (!listed.ok) {
     const { error } = listed;
     const retryAfterS = error.kind === "rate_limited" ? Math.ceil(error.retryAfterMs / 1_000) : RETRY_AFTER_S;
