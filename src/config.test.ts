@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import { type Env, flyProxyUrl, readConfig } from "./config.ts";
+import { newPrivateKey } from "./crypto/testing/private-key.ts";
 
 type Variable = Exclude<keyof Env, "KILOCLAW_INSTANCE" | "HYPERDRIVE" | "KV_CLAW_CACHE">;
 const read = (changes: Partial<Record<Variable, string>>) => readConfig({ ...env, ...changes });
@@ -28,6 +29,9 @@ it.each([
   ["FLY_PROXY_URL", "{app}.fly.dev"],
   ["OPENCLAW_ALLOWED_ORIGINS", "claw.kilo.ai"],
   ["OPENCLAW_ALLOWED_ORIGINS", ","],
+  ["AGENT_ENV_VARS_PRIVATE_KEY", "too-short"],
+  ["AGENT_ENV_VARS_PRIVATE_KEY", "-----BEGIN PRIVATE KEY-----\ntoo-short\n-----END PRIVATE KEY-----"],
+  ["AGENT_ENV_VARS_PRIVATE_KEY_PREVIOUS", "too-short"],
 ] as const)("names %s when it is %j, and not what it holds", (name, value) => {
   const result = read({ [name]: value });
   expect(result).toMatchObject({ kind: "misconfigured", problems: [expect.stringContaining(name)] });
@@ -88,4 +92,46 @@ it("takes the origin of an allowed address, since that is what browsers send", (
 
 it("puts the app into the proxy's address", () => {
   expect(flyProxyUrl("https://{app}.fly.dev", "tenant")).toBe("https://tenant.fly.dev");
+});
+
+it("takes a private key with its ends of lines as they are, or written as \\n, and none at all", async () => {
+  const pem = await newPrivateKey();
+  const keysOf = (changes: Partial<Record<Variable, string>>) => {
+    const result = read(changes);
+    return result.kind === "ok" ? result.config.secretKeys : null;
+  };
+  const oneLine = pem.replaceAll("\n", String.raw`\n`);
+  expect(keysOf({ AGENT_ENV_VARS_PRIVATE_KEY: oneLine })).toEqual({ current: pem, previous: null });
+  expect(keysOf({ AGENT_ENV_VARS_PRIVATE_KEY: pem, AGENT_ENV_VARS_PRIVATE_KEY_PREVIOUS: oneLine })).toEqual({
+    current: pem,
+    previous: pem,
+  });
+  expect(keysOf({ AGENT_ENV_VARS_PRIVATE_KEY: "" })).toEqual({ current: null, previous: null });
+});
+
+it.each([
+  [
+    "a key of 1024 bits",
+    { name: "RSA-OAEP", modulusLength: 1_024, publicExponent: new Uint8Array([1, 0, 1]), hash: "SHA-256" },
+  ],
+  ["a key of an elliptic curve", { name: "ECDSA", namedCurve: "P-256" }],
+])("takes %s for no key to open secrets with", async (_what, algorithm) => {
+  const usages = algorithm.name === "ECDSA" ? ["sign", "verify"] : ["encrypt", "decrypt"];
+  const pair = await crypto.subtle.generateKey(algorithm, true, usages);
+  if (!("privateKey" in pair)) throw new Error("no pair");
+  const der = await crypto.subtle.exportKey("pkcs8", pair.privateKey);
+  if (!(der instanceof ArrayBuffer)) throw new Error("no bytes");
+  const body = btoa(String.fromCharCode(...new Uint8Array(der)));
+  const pem = `-----BEGIN PRIVATE KEY-----\n${body}\n-----END PRIVATE KEY-----\n`;
+  expect(read({ AGENT_ENV_VARS_PRIVATE_KEY: pem })).toMatchObject({
+    kind: "misconfigured",
+    problems: [expect.stringContaining("AGENT_ENV_VARS_PRIVATE_KEY")],
+  });
+});
+
+it("wants a current private key beside a previous one", async () => {
+  const pem = await newPrivateKey();
+  expect(read({ AGENT_ENV_VARS_PRIVATE_KEY: "", AGENT_ENV_VARS_PRIVATE_KEY_PREVIOUS: pem })).toMatchObject({
+    problems: [expect.stringContaining("AGENT_ENV_VARS_PRIVATE_KEY:")],
+  });
 });

@@ -1,4 +1,6 @@
+import { createPrivateKey } from "node:crypto";
 import { z } from "zod";
+import type { SecretKeys } from "./crypto/secret-box.ts";
 import type { KiloClawInstance } from "./instance/object.ts";
 import type { MachineDefaults } from "./instance/machine-request.ts";
 
@@ -21,6 +23,12 @@ const commaList = z.string().transform((text) =>
     .map((part) => part.trim())
     .filter((part) => part !== ""),
 );
+
+/** A PKCS#8 PEM. Where an environment file can hold only one line, its ends of lines are written as `\n`. */
+const privateKey = z
+  .string()
+  .transform((text) => text.replaceAll(String.raw`\n`, "\n"))
+  .refine(isPrivateKey, "is not a private RSA key of at least 2048 bits in PKCS#8 PEM");
 
 const environmentSchema = z.object({
   WORKER_ENV: z.string().min(1),
@@ -45,6 +53,8 @@ const environmentSchema = z.object({
   NEXTAUTH_SECRET: secret,
   INTERNAL_API_SECRET: secret,
   GATEWAY_TOKEN_SECRET: secret,
+  AGENT_ENV_VARS_PRIVATE_KEY: privateKey.optional(),
+  AGENT_ENV_VARS_PRIVATE_KEY_PREVIOUS: privateKey.optional(),
   OPENCLAW_ALLOWED_ORIGINS: commaList
     .pipe(z.array(url.transform((text) => new URL(text).origin)).min(1))
     .optional(),
@@ -68,6 +78,8 @@ export type Config = {
   sessionSecret: string;
   internalApiSecret: string;
   gatewayTokenSecret: string;
+  /** What the values are opened with that the platform sends sealed; without one it can send none. */
+  secretKeys: SecretKeys;
 };
 
 export type ReadConfig = { kind: "ok"; config: Config } | { kind: "misconfigured"; problems: string[] };
@@ -102,6 +114,13 @@ function parseConfig(env: Env): ReadConfig {
   if (registryApp === undefined) return misconfigured("FLY_REGISTRY_APP: is required with FLY_ORG_SLUG");
   const image = imageOf(`registry.fly.io/${registryApp}`, vars.FLY_IMAGE_DIGEST, vars.FLY_IMAGE_TAG);
   if (image === null) return misconfigured("FLY_IMAGE_DIGEST or FLY_IMAGE_TAG: one of them is required");
+  const secretKeys: SecretKeys = {
+    current: vars.AGENT_ENV_VARS_PRIVATE_KEY ?? null,
+    previous: vars.AGENT_ENV_VARS_PRIVATE_KEY_PREVIOUS ?? null,
+  };
+  if (secretKeys.current === null && secretKeys.previous !== null) {
+    return misconfigured("AGENT_ENV_VARS_PRIVATE_KEY: is required with AGENT_ENV_VARS_PRIVATE_KEY_PREVIOUS");
+  }
   return {
     kind: "ok",
     config: {
@@ -119,12 +138,26 @@ function parseConfig(env: Env): ReadConfig {
       sessionSecret: vars.NEXTAUTH_SECRET,
       internalApiSecret: vars.INTERNAL_API_SECRET,
       gatewayTokenSecret: vars.GATEWAY_TOKEN_SECRET,
+      secretKeys,
     },
   };
 }
 
 function misconfigured(...problems: string[]): ReadConfig {
   return { kind: "misconfigured", problems };
+}
+
+/** Smaller ones are refused by RSA-OAEP's own specification (RFC 7518 §4.3). */
+const MODULUS_BITS_MIN = 2_048;
+
+function isPrivateKey(pem: string): boolean {
+  if (!pem.trimStart().startsWith("-----BEGIN PRIVATE KEY-----")) return false;
+  try {
+    const { asymmetricKeyType, asymmetricKeyDetails } = createPrivateKey(pem);
+    return asymmetricKeyType === "rsa" && (asymmetricKeyDetails?.modulusLength ?? 0) >= MODULUS_BITS_MIN;
+  } catch {
+    return false;
+  }
 }
 
 function appOf(name: string | undefined, orgSlug: string | undefined): Config["fly"]["app"] | null {

@@ -6,6 +6,23 @@ import { z } from "zod";
  * believes a single field.
  */
 
+/**
+ * Names that decide how a process runs or what it loads, and names that are ours or the platform's to set. A shell, npm, glibc
+ * and OpenSSL each look for some of them.
+ */
+const RESERVED_VARIABLE =
+  /^(?:KILOCLAW_.*|OPENCLAW_.*|FLY_.*|PRIMARY_REGION|LD_.*|DYLD_.*|GLIBC_.*|GCONV_PATH|LOCPATH|MALLOC_.*|OPENSSL_.*|NODE_.*|NPM_.*|BASH.*|PATH|HOME|PORT|SHELL|SHELLOPTS|SHLVL|USER|LOGNAME|PWD|OLDPWD|TMPDIR|TMP|TEMP|IFS|ENV|PS4|PROMPT_COMMAND)$/;
+
+/**
+ * The name of a variable that a user may set. The Worker takes no other, and the controller gives the gateway no other. One
+ * alphabet: npm reads its names in any case, and letters of other scripts look like these.
+ */
+export const variableNameSchema = z
+  .string()
+  .max(128)
+  .regex(/^[A-Z_][A-Z0-9_]*$/, "has characters other than A-Z, 0-9 and _")
+  .refine((name) => !RESERVED_VARIABLE.test(name), "is reserved");
+
 /** `GET /_kilo/health`, without authentication. `stage` is a generic label, never a cause or a value. */
 export const controllerHealthSchema = z.object({
   state: z.enum(["starting", "ready", "degraded"]),

@@ -1,5 +1,37 @@
-import type { OperationResult, Refusal, RouteResult } from "../instance/operations.ts";
+import type {
+  OperationResult,
+  Refusal,
+  RouteResult,
+  SettingsRefusal,
+  SettingsResult,
+} from "../instance/operations.ts";
 import { misconfigured, problem } from "./problem.ts";
+
+const ISSUES_MAX = 20;
+
+/**
+ * The answer to changed settings: as to any operation, and whether the gateway uses them by now; one that is stopped does from
+ * its next start on.
+ */
+export function settingsAnswer(result: SettingsResult, now: number): Response {
+  switch (result.kind) {
+    case "settled":
+    case "under_way": {
+      const isSettled = result.kind === "settled";
+      const applied = isSettled && result.status === "running";
+      return Response.json({ ok: true, status: result.status, applied }, { status: isSettled ? 200 : 202 });
+    }
+    case "invalid_secrets":
+    case "no_secrets_key":
+    case "secrets_unreadable":
+    case "settings_too_large":
+    case "recovering":
+    case "settings_lost":
+      return refusalAnswer(result);
+    default:
+      return operationAnswer(result, now);
+  }
+}
 
 /** The answer to start, stop, restart, destroy and repair: 200 settled, 202 under way, else a problem. */
 export function operationAnswer(result: OperationResult, now: number): Response {
@@ -29,7 +61,7 @@ export function operationAnswer(result: OperationResult, now: number): Response 
 }
 
 /** The problem (RFC 9457) of an operation that changed nothing. */
-export function refusalAnswer(refusal: Refusal): Response {
+export function refusalAnswer(refusal: Refusal | SettingsRefusal): Response {
   switch (refusal.kind) {
     case "not_provisioned":
       return problem("not_provisioned", { detail: "This user has no instance. Provision one first." });
@@ -48,6 +80,39 @@ export function refusalAnswer(refusal: Refusal): Response {
       return problem("upstream_failed", {
         detail: "The registry can't be asked whether this user has an instance. Nothing was changed.",
         retryAfterS: 10,
+      });
+    case "invalid_secrets": {
+      const [first] = refusal.issues;
+      const where = first === undefined ? "" : ` (${first.path}: ${first.message})`;
+      return problem("invalid_request", {
+        detail: `The request is not valid${where}.`,
+        extra: { issues: refusal.issues.slice(0, ISSUES_MAX) },
+      });
+    }
+    case "no_secrets_key":
+      return problem("misconfigured", {
+        detail: "Sealed values can't be taken: the service has no key to open them. Nothing was changed.",
+      });
+    case "secrets_unreadable":
+      return problem("conflict", {
+        detail: "Some stored values are sealed for a key that is gone. Set them anew. Nothing was changed.",
+        extra: { reason: refusal.kind, names: refusal.names },
+      });
+    case "settings_too_large":
+      return problem("too_large", {
+        detail: "All settings of the instance together would be too large. Nothing was changed.",
+      });
+    case "recovering":
+      return problem("unavailable", {
+        detail: "The instance's record is being recovered. Nothing was changed; try again shortly.",
+        retryAfterS: 10,
+        extra: { reason: refusal.kind },
+      });
+    case "settings_lost":
+      return problem("conflict", {
+        detail:
+          "The instance's settings were lost. Provision it again with all of them. Nothing was changed.",
+        extra: { reason: refusal.kind },
       });
     default:
       return refusal satisfies never;

@@ -12,10 +12,18 @@ export async function parseJsonBody<T>(request: Request, schema: z.ZodType<T>): 
   const text = await readText(request);
   if (text === null) return refuse(tooLarge());
   let body: unknown;
+  // zod passes over it in silence, so that what a caller meant by it would be lost without a word.
+  let hasPrototype = false;
   try {
-    body = JSON.parse(text);
+    body = JSON.parse(text, (name, value: unknown) => {
+      hasPrototype ||= name === "__proto__";
+      return value;
+    });
   } catch {
     return refuse(problem("invalid_request", { detail: "The body is not valid JSON." }));
+  }
+  if (hasPrototype) {
+    return refuse(problem("invalid_request", { detail: "The body has a field named __proto__." }));
   }
   return validate(body, schema);
 }

@@ -1,6 +1,8 @@
 import { createMiddleware } from "hono/factory";
 import { authenticate } from "../auth/authenticate.ts";
 import { type Config, type Env, readConfig } from "../config.ts";
+import type { PublicKey } from "../client/index.ts";
+import { createSecretBox } from "../crypto/secret-box.ts";
 import type { KiloClawInstance } from "../instance/object.ts";
 import { createLogger } from "../log.ts";
 import { openRegistry } from "../registry/registry.ts";
@@ -18,6 +20,11 @@ const log = createLogger("http");
 /** The object of a user. Asking for it writes nothing; only `provision` makes an instance. */
 export function instanceOf(env: Env, userId: string): DurableObjectStub<KiloClawInstance> {
   return env.KILOCLAW_INSTANCE.getByName(userId);
+}
+
+/** The key for which the platform seals values; null where the Worker has none. */
+export function publicKeyOf({ secretKeys }: Config): Promise<PublicKey | null> {
+  return createSecretBox(secretKeys).publicKey();
 }
 
 /** Lets nothing through while a variable or secret is missing or weak; the log says which. */

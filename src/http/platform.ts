@@ -1,15 +1,20 @@
 import { Hono } from "hono";
+import type { z } from "zod";
 import { secretsEqual } from "../auth/secrets.ts";
+import type { SettingsPatch } from "../instance/operations.ts";
 import {
+  channelsPatchSchema,
   destroyRequestSchema,
   eventsQuerySchema,
+  kilocodePatchSchema,
   provisionRequestSchema,
+  secretsPatchSchema,
   userQuerySchema,
   userRequestSchema,
 } from "./requests.ts";
-import { operationAnswer, refusalAnswer } from "./answers.ts";
+import { operationAnswer, refusalAnswer, settingsAnswer } from "./answers.ts";
 import { parseJsonBody, parseQuery } from "./body.ts";
-import { type AppEnv, instanceOf, requireConfig } from "./context.ts";
+import { type AppEnv, instanceOf, publicKeyOf, requireConfig } from "./context.ts";
 import { platformGatewayRoutes } from "./platform-gateway.ts";
 import { onlyMethods, problem } from "./problem.ts";
 
@@ -37,6 +42,28 @@ platformRoutes.post("/provision", async (c) => {
   return result.kind === "provisioned"
     ? Response.json({ sandboxId: result.sandboxId }, { status: 201 })
     : refusalAnswer(result);
+});
+
+const PATCHES: Record<string, z.ZodType<SettingsPatch & { userId: string }>> = {
+  "/channels": channelsPatchSchema,
+  "/kilocode-config": kilocodePatchSchema,
+  "/secrets": secretsPatchSchema,
+};
+
+for (const [path, schema] of Object.entries(PATCHES)) {
+  platformRoutes.patch(path, async (c) => {
+    const body = await parseJsonBody(c.req.raw, schema);
+    if (body.kind === "refused") return body.response;
+    const { userId, ...patch } = body.value;
+    return settingsAnswer(await instanceOf(c.env, userId).configure(userId, patch), Date.now());
+  });
+  platformRoutes.all(path, onlyMethods("PATCH"));
+}
+
+/** For whom values are to be sealed, as a JWK Set (RFC 7517): the one key that is current. */
+platformRoutes.get("/public-key", async (c) => {
+  const key = await publicKeyOf(c.get("config"));
+  return key === null ? refusalAnswer({ kind: "no_secrets_key" }) : Response.json({ keys: [key] });
 });
 
 for (const operation of OPERATIONS) {
@@ -72,6 +99,6 @@ platformRoutes.get("/events", async (c) => {
 for (const path of ["/provision", "/destroy", ...OPERATIONS.map((operation) => `/${operation}` as const)]) {
   platformRoutes.all(path, onlyMethods("POST"));
 }
-for (const path of ["/status", "/events"]) platformRoutes.all(path, onlyMethods("GET"));
+for (const path of ["/status", "/events", "/public-key"]) platformRoutes.all(path, onlyMethods("GET"));
 
 platformRoutes.route("/", platformGatewayRoutes);

@@ -6,6 +6,7 @@ const STATUS_OF = {
   not_found: 404,
   not_provisioned: 404,
   method_not_allowed: 405,
+  conflict: 409,
   destroying: 409,
   too_large: 413,
   unsupported_media_type: 415,

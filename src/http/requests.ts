@@ -1,9 +1,11 @@
 import { z } from "zod";
+import { SEALED_CHARS_MAX } from "../crypto/secret-box.ts";
+import { variableNameSchema } from "../gateway/wire.ts";
 import type { ProvisionRequest } from "../instance/operations.ts";
+import { SECRET_CHARS_MAX, secretFault, TOKEN_CHARS_MAX } from "../instance/secrets.ts";
 
 const USER_ID_CHARS_MAX = 1_024;
-const ENV_VARS_MAX = 200;
-const SECRET_CHARS_MAX = 16_384;
+const ENTRIES_MAX = 200;
 
 /** Any well-formed text: two user ids that differ in any way are two users. */
 export const userIdSchema = z
@@ -12,25 +14,33 @@ export const userIdSchema = z
   .max(USER_ID_CHARS_MAX)
   .refine((text) => text.isWellFormed(), "is not well-formed Unicode");
 
-/**
- * Names that would change how the machine itself runs, or that are ours to set. The same list is enforced again by the
- * controller at boot.
- */
-const RESERVED_ENV_NAME =
-  /^(?:KILOCLAW_.*|OPENCLAW_.*|FLY_.*|LD_.*|DYLD_.*|NODE_.*|NPM_.*|BASH_.*|PATH|HOME|PORT|SHELL|TMPDIR|USER|IFS|ENV|PRIMARY_REGION)$/;
-
-const envNameSchema = z
-  .string()
-  .max(128)
-  .regex(/^[A-Z_][A-Z0-9_]*$/, "has characters other than A-Z, 0-9 and _")
-  .refine((name) => !RESERVED_ENV_NAME.test(name), "is reserved");
-
-const secretText = z
+const plainText = z
   .string()
   .min(1)
   .max(SECRET_CHARS_MAX)
-  .refine((text) => !text.includes("\0"), "contains a zero character");
-const channelToken = secretText.max(1_024).nullable().exactOptional();
+  .superRefine((text, context) => {
+    const fault = secretFault(text);
+    if (fault !== null) context.addIssue({ code: "custom", message: fault });
+  });
+const jwe = z.string().min(1).max(SEALED_CHARS_MAX);
+/** As it is, or sealed for the Worker (`sealSecret` of kiloclaw/client). */
+const secret = (text: z.ZodType<string>) => z.union([text, z.strictObject({ encrypted: jwe })]).nullable();
+const channelToken = secret(plainText.max(TOKEN_CHARS_MAX)).exactOptional();
+
+const fewEnough = (entries: Record<string, unknown>): boolean => Object.keys(entries).length <= ENTRIES_MAX;
+const tooMany = `has more than ${ENTRIES_MAX} entries`;
+
+const channelsSchema = z.strictObject({
+  telegramBotToken: channelToken,
+  discordBotToken: channelToken,
+  slackBotToken: channelToken,
+  slackAppToken: channelToken,
+});
+const kilocodeFields = {
+  kilocodeApiKey: secret(plainText).optional(),
+  kilocodeDefaultModel: z.string().min(1).max(256).nullable().optional(),
+};
+const patchedSecretsSchema = z.record(variableNameSchema, jwe.nullable()).refine(fewEnough, tooMany);
 
 export const userRequestSchema = z.strictObject({ userId: userIdSchema });
 /** `force` ends a destroy that is under way, though Fly may keep something of the instance. */
@@ -48,20 +58,10 @@ export const eventsQuerySchema = z.object({
 export const provisionRequestSchema = z
   .strictObject({
     userId: userIdSchema,
-    envVars: z
-      .record(envNameSchema, secretText)
-      .refine((vars) => Object.keys(vars).length <= ENV_VARS_MAX, `has more than ${ENV_VARS_MAX} entries`)
-      .optional(),
-    kilocodeApiKey: secretText.nullable().optional(),
-    kilocodeDefaultModel: z.string().min(1).max(256).nullable().optional(),
-    channels: z
-      .strictObject({
-        telegramBotToken: channelToken,
-        discordBotToken: channelToken,
-        slackBotToken: channelToken,
-        slackAppToken: channelToken,
-      })
-      .optional(),
+    envVars: z.record(variableNameSchema, plainText).refine(fewEnough, tooMany).optional(),
+    encryptedSecrets: z.record(variableNameSchema, jwe).refine(fewEnough, tooMany).optional(),
+    ...kilocodeFields,
+    channels: channelsSchema.optional(),
     machineSize: z
       .strictObject({
         cpus: z.int().min(1).max(16),
@@ -82,5 +82,19 @@ export const provisionRequestSchema = z
       memoryMb: machineSize.memory_mb,
     },
   }));
+
+/** `PATCH /api/platform/…`. Absent keeps what is stored, null removes, a value sets. */
+export const channelsPatchSchema = z.strictObject({ userId: userIdSchema, channels: channelsSchema });
+export const kilocodePatchSchema = z.strictObject({ userId: userIdSchema, ...kilocodeFields });
+export const secretsPatchSchema = z.strictObject({
+  userId: userIdSchema,
+  encryptedSecrets: patchedSecretsSchema,
+});
+/** All of them in one, as RPC takes it. */
+export const settingsPatchSchema = z.strictObject({
+  ...kilocodeFields,
+  channels: channelsSchema.optional(),
+  encryptedSecrets: patchedSecretsSchema.optional(),
+});
 
 export const redeemFormSchema = z.object({ userId: userIdSchema, code: z.string().min(1).max(256) });

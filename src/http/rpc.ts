@@ -1,10 +1,23 @@
-import type { z } from "zod";
-import type { EventsResult, OperationResult, ProvisionResult, StatusResult } from "../instance/operations.ts";
-import { instanceOf } from "./context.ts";
-import { provisionRequestSchema, userIdSchema } from "./requests.ts";
+import { z } from "zod";
+import { readConfig } from "../config.ts";
+import type {
+  EventsResult,
+  OperationResult,
+  ProvisionResult,
+  Refusal,
+  SettingsRefusal,
+  SettingsResult,
+  StatusResult,
+} from "../instance/operations.ts";
+import type { PublicKey } from "../client/index.ts";
+import { instanceOf, publicKeyOf } from "./context.ts";
+import { provisionRequestSchema, settingsPatchSchema, userIdSchema } from "./requests.ts";
 import { GatewayPlatform, invalid, type InvalidRequest } from "./rpc-gateway.ts";
 
+type Refused = Extract<Refusal | SettingsRefusal, { kind: "misconfigured" | "no_secrets_key" }>;
+
 const EVENTS_MAX = 500;
+const settingsRequestSchema = z.object({ userId: userIdSchema, patch: settingsPatchSchema });
 
 /**
  * The platform's operations as typed RPC, for a Worker with a service binding to this one (docs: workers/runtime-apis/rpc).
@@ -17,6 +30,24 @@ export class KiloClawPlatform extends GatewayPlatform {
     const parsed = provisionRequestSchema.safeParse(request);
     if (!parsed.success) return invalid(parsed.error);
     return instanceOf(this.env, parsed.data.userId).provision(parsed.data);
+  }
+
+  /** Changes settings of an instance that exists: absent keeps, null removes, a value sets. */
+  async configure(
+    userId: string,
+    patch: z.input<typeof settingsPatchSchema>,
+  ): Promise<SettingsResult | InvalidRequest> {
+    const parsed = settingsRequestSchema.safeParse({ userId, patch });
+    if (!parsed.success) return invalid(parsed.error);
+    return instanceOf(this.env, parsed.data.userId).configure(parsed.data.userId, parsed.data.patch);
+  }
+
+  /** The key for which `sealSecret` of kiloclaw/client seals values. */
+  async publicKey(): Promise<{ kind: "public_key"; key: PublicKey } | Refused> {
+    const read = readConfig(this.env);
+    if (read.kind === "misconfigured") return { kind: "misconfigured" };
+    const key = await publicKeyOf(read.config);
+    return key === null ? { kind: "no_secrets_key" } : { kind: "public_key", key };
   }
 
   async start(userId: string): Promise<OperationResult | InvalidRequest> {

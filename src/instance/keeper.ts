@@ -8,9 +8,14 @@ import {
   operationResultOf,
   type ProvisionRequest,
   type ProvisionResult,
+  type Refusal,
+  type SettingsPatch,
+  type SettingsRefusal,
+  type SettingsResult,
 } from "./operations.ts";
+import { admitSecrets, withSeals } from "./secrets.ts";
 import { nextAlarmAt } from "./schedule.ts";
-import { mergeSettings, NO_SETTINGS, takeOver } from "./settings.ts";
+import { isTooLarge, mergeSettings, NO_SETTINGS, patchSettings, takeOver } from "./settings.ts";
 import {
   type Identity,
   type InstanceState,
@@ -56,6 +61,8 @@ export type RegistryPort = {
 export type Keeper = {
   /** Makes the instance known, or takes over changed settings. Idempotent; refused while it is being destroyed. */
   provision(request: ProvisionRequest): Promise<ProvisionResult>;
+  /** Changes the settings of an instance that exists; one that runs takes them over, one that is stopped stays so. */
+  configure(userId: string, patch: SettingsPatch): Promise<SettingsResult>;
   /** Brings the instance up with the newest configuration; one that runs is left alone. */
   start(userId: string): Promise<OperationResult>;
   stop(userId: string): Promise<OperationResult>;
@@ -178,6 +185,8 @@ export function createKeeper(ports: KeeperPorts): Keeper {
 
   const provision = async (request: ProvisionRequest): Promise<ProvisionResult> => {
     const { userId, region } = request;
+    const admission = await admitSecrets(request, storage.load()?.settings ?? null, userId, ports.secretBox);
+    if (admission.kind !== "admitted") return admission;
     const identity = await ports.identify(userId, null);
     // An instance that the registry has known for a while is not made anew beside what it has at Fly.
     const found: Lost | null =
@@ -188,7 +197,8 @@ export function createKeeper(ports: KeeperPorts): Keeper {
     // From here to the write nothing is awaited, so that no other operation comes in between.
     const current = storage.load() ?? (found?.kind === "lost" ? found.state : null);
     if (current?.intent === "destroyed") return { kind: "destroying" };
-    const settings = mergeSettings(current?.settings ?? NO_SETTINGS, request);
+    const settings = withSeals(mergeSettings(current?.settings ?? NO_SETTINGS, request), admission.unchanged);
+    if (isTooLarge(settings)) return { kind: "settings_too_large" };
     const machineSize = request.machineSize ?? current?.machineSize ?? DEFAULT_MACHINE_SIZE;
     const fingerprint = fingerprintOf(ports.machineDefaults, machineSize, settings);
     const base = current ?? fresh(identity, preferring(ports.regions, region));
@@ -204,8 +214,43 @@ export function createKeeper(ports: KeeperPorts): Keeper {
     return { kind: "provisioned", sandboxId: next.sandboxId, status: storage.load()?.status ?? next.status };
   };
 
+  /** The record of an instance that exists and whose settings are known, looked for where it was lost. */
+  const known = async (userId: string, name: string): Promise<InstanceState | Refusal | SettingsRefusal> => {
+    const found: Lost | null =
+      storage.load() === null ? await lost(userId, { adoptsIntent: true, mayEnd: false }) : null;
+    if (storage.load() === null) {
+      if (found?.kind !== "lost") return found ?? { kind: "not_provisioned" };
+      await operate(name, found.state);
+    }
+    const state = storage.load();
+    if (state === null) return { kind: "not_provisioned" };
+    if (state.intent === "destroyed") return { kind: "destroying" };
+    if (state.recovery !== null) return { kind: "recovering" };
+    return state.settingsLost ? { kind: "settings_lost" } : state;
+  };
+
+  const configure = async (userId: string, patch: SettingsPatch): Promise<SettingsResult> => {
+    const found = await known(userId, "configure");
+    if ("kind" in found) return found;
+    const admission = await admitSecrets(patch, found.settings, userId, ports.secretBox);
+    if (admission.kind !== "admitted") return admission;
+    // From here to the write nothing is awaited; what another operation did meanwhile is built on.
+    const state = storage.load();
+    if (state === null) return { kind: "not_provisioned" };
+    if (state.intent === "destroyed") return { kind: "destroying" };
+    const settings = withSeals(patchSettings(state.settings, patch), admission.unchanged);
+    if (isTooLarge(settings)) return { kind: "settings_too_large" };
+    const { machineSize } = state;
+    const fingerprint = fingerprintOf(ports.machineDefaults, machineSize, settings);
+    return operate(
+      "configure",
+      takeOver(state, { machineSize, sizeWished: false, settings, fingerprint }, clock.now()),
+    );
+  };
+
   return {
     provision,
+    configure,
     start: (userId) =>
       wish(userId, "start", "running", (asked, fingerprint, before) =>
         before.status === "running" || isUnread(before) || before.fingerprint === fingerprint

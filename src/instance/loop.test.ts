@@ -4,6 +4,7 @@ import { createFlyClient, type FlyClient } from "../fly/client.ts";
 import type { Health } from "../gateway/health.ts";
 import type { InstanceEvent } from "./events.ts";
 import { createReconciler, type LoopPorts, type Reconciler } from "./loop.ts";
+import { createSecretBox } from "../crypto/secret-box.ts";
 import { envSeal } from "./env-seal.ts";
 import { type InstanceState, type Intent, withIntent } from "./state.ts";
 import { toldController } from "./testing/controller.ts";
@@ -53,6 +54,7 @@ function stage(userId: string, fields: Partial<InstanceState> = {}, ports: Parti
     controller: toldController,
     tokens: async () => TOKENS,
     envSeal,
+    secretBox: createSecretBox({ current: null, previous: null }),
     warn: () => undefined,
     onWork: async () => undefined,
     machineDefaults: { image: "registry.fly.io/app:tag", allowedOrigins: [] },

@@ -1,5 +1,9 @@
 import { expect, it } from "vitest";
 import { machineTokensOf } from "../auth/machine-tokens.ts";
+import { sealSecret } from "../client/index.ts";
+import { createSecretBox } from "../crypto/secret-box.ts";
+import { newPrivateKey } from "../crypto/testing/private-key.ts";
+import type { MachineRequest } from "../fly/schemas.ts";
 import { envSeal } from "./env-seal.ts";
 import { machineRequest, settingsFrom } from "./machine-request.ts";
 import { NO_SETTINGS } from "./settings.ts";
@@ -12,13 +16,28 @@ const ownApp = ownAppAt("ready", { secretsVersion: 12 });
 
 const everything: Settings = {
   envVars: { GREETING: "hello", EMPTY: "", MANY_LINES: "a\nb" },
+  encryptedSecrets: {},
   kilocodeApiKey: "key",
   kilocodeDefaultModel: "some/model",
   channels: { telegramBotToken: "t", discordBotToken: "d", slackBotToken: "s", slackAppToken: "a" },
 };
 
-const requestFor = (fields: Partial<InstanceState>) =>
-  machineRequest(record(fields), "vol_1", tokens, DEFAULTS, envSeal);
+const secretBox = createSecretBox({ current: await newPrivateKey(), previous: null });
+const seals = { envSeal, secretBox };
+const us = { sandboxId: "dXNlci0x", userId: "user-1" };
+
+const buildFor = (fields: Partial<InstanceState>) =>
+  machineRequest(record(fields), "vol_1", tokens, DEFAULTS, seals);
+
+async function requestFor(fields: Partial<InstanceState>): Promise<MachineRequest> {
+  const built = await buildFor(fields);
+  if (built.kind !== "built") throw new Error(built.kind);
+  return built.request;
+}
+
+async function sealed(name: string, value: string, userId = "user-1"): Promise<string> {
+  return sealSecret(value, (await secretBox.publicKey()) ?? { kty: "none" }, { name, userId });
+}
 
 it("asks for a machine that carries its tenant, its volume at the home, and one service that Fly never wakes", async () => {
   const { config, ...rest } = await requestFor({ generation: 4 });
@@ -66,7 +85,7 @@ it.each([
 ] as const)("finds the settings again in a %s environment", async (_how, app) => {
   for (const settings of [everything, NO_SETTINGS]) {
     const { config } = await requestFor({ ownApp: app, settings });
-    expect(await settingsFrom(config.env, tokens, "dXNlci0x", envSeal)).toEqual(settings);
+    expect(await settingsFrom(config.env, us, tokens, seals)).toEqual(settings);
   }
 });
 
@@ -75,13 +94,72 @@ it("finds them again where they are sealed in many parts", async () => {
   const settings = { ...NO_SETTINGS, envVars };
   const { config } = await requestFor({ ownApp, settings });
   expect(Object.keys(config.env).length).toBeGreaterThan(10);
-  expect(await settingsFrom(config.env, tokens, "dXNlci0x", envSeal)).toEqual(settings);
+  expect(await settingsFrom(config.env, us, tokens, seals)).toEqual(settings);
 });
 
 it("reads no settings from what was sealed for another machine, or altered", async () => {
   const { config } = await requestFor({ ownApp, settings: everything });
-  expect(await settingsFrom(config.env, tokens, "another", envSeal)).toBeNull();
+  expect(await settingsFrom(config.env, { ...us, sandboxId: "another" }, tokens, seals)).toBeNull();
   const sealed = config.env["KILOCLAW_SEALED_ENV"] ?? "";
   const altered = { ...config.env, KILOCLAW_SEALED_ENV: `${sealed.slice(0, -2)}AA` };
-  expect(await settingsFrom(altered, tokens, "dXNlci0x", envSeal)).toBeNull();
+  expect(await settingsFrom(altered, us, tokens, seals)).toBeNull();
+});
+
+it("opens what is sealed for the machine alone, and lets a secret take the place of a plain variable", async () => {
+  const settings: Settings = {
+    ...NO_SETTINGS,
+    envVars: { GREETING: "hello", MY_SECRET: "plain" },
+    encryptedSecrets: { MY_SECRET: await sealed("MY_SECRET", "of the user") },
+    kilocodeApiKey: { encrypted: await sealed("KILOCODE_API_KEY", "kilo-key") },
+    channels: {
+      ...NO_SETTINGS.channels,
+      slackBotToken: { encrypted: await sealed("SLACK_BOT_TOKEN", "xoxb") },
+      discordBotToken: "plain-discord",
+    },
+  };
+  const { config } = await requestFor({ settings });
+  expect(config.env).toMatchObject({
+    GREETING: "hello",
+    MY_SECRET: "of the user",
+    KILOCODE_API_KEY: "kilo-key",
+    SLACK_BOT_TOKEN: "xoxb",
+    DISCORD_BOT_TOKEN: "plain-discord",
+  });
+});
+
+it.each([
+  ["plain", null],
+  ["sealed", ownApp],
+] as const)("stores what came sealed sealed again, found in a %s environment", async (_how, app) => {
+  const settings: Settings = {
+    ...NO_SETTINGS,
+    envVars: { GREETING: "hello" },
+    encryptedSecrets: { MY_SECRET: await sealed("MY_SECRET", "of the user") },
+    channels: {
+      ...NO_SETTINGS.channels,
+      telegramBotToken: { encrypted: await sealed("TELEGRAM_BOT_TOKEN", "123:abc") },
+      slackAppToken: "plain",
+    },
+  };
+  const { config } = await requestFor({ ownApp: app, settings });
+  const found = await settingsFrom(config.env, us, tokens, seals);
+  expect(found).toMatchObject({
+    envVars: { GREETING: "hello" },
+    encryptedSecrets: { MY_SECRET: expect.any(String) },
+    channels: { telegramBotToken: { encrypted: expect.any(String) }, slackAppToken: "plain" },
+  });
+  expect(JSON.stringify(found)).not.toMatch(/of the user|123:abc/);
+  expect(Object.keys(found?.envVars ?? {})).toEqual(["GREETING"]);
+  const again = await requestFor({ settings: found ?? NO_SETTINGS });
+  expect(again.config.env).toMatchObject({ MY_SECRET: "of the user", TELEGRAM_BOT_TOKEN: "123:abc" });
+});
+
+it("asks for no machine while a value can't be opened, and names the variable alone", async () => {
+  const encryptedSecrets = {
+    MINE: await sealed("MINE", "canary-value"),
+    MOVED: await sealed("OTHER", "canary-value"),
+    FOREIGN: await sealed("FOREIGN", "canary-value", "user-2"),
+  };
+  const built = await buildFor({ settings: { ...NO_SETTINGS, encryptedSecrets } });
+  expect(built).toEqual({ kind: "secrets_unreadable", names: ["MOVED", "FOREIGN"] });
 });

@@ -1,7 +1,9 @@
 import type { MachineTokens } from "../auth/machine-tokens.ts";
 import type { MachineRequest } from "../fly/schemas.ts";
+import type { SecretBox } from "../crypto/secret-box.ts";
 import type { MountOptions } from "./observation.ts";
 import { METADATA_GENERATION, METADATA_SANDBOX, METADATA_USER, VOLUME_PATH } from "./names.ts";
+import { type OpenedSettings, openSettings, sealSettings } from "./settings-env.ts";
 import type { InstanceState, MachineSize, Settings } from "./state.ts";
 
 /** What a person may have set at Fly by hand, and an update keeps. */
@@ -20,6 +22,8 @@ const STOP_TIMEOUT = "30s";
 /** Where a tenant's own app has the key to its machine's environment, as an app secret. */
 export const ENV_KEY_SECRET = "KILOCLAW_ENV_KEY";
 const SANDBOX_ID = "KILOCLAW_SANDBOX_ID";
+/** The names, comma-separated, of what came sealed, so that it is stored sealed again by whoever recovers it from a machine. */
+const SECRET_NAMES = "KILOCLAW_SECRET_NAMES";
 
 /** Closes an environment so that only the holder of the tenant's key reads it, and opens it again. */
 export type EnvSeal = {
@@ -33,24 +37,34 @@ export type EnvSeal = {
   ): Promise<Record<string, string> | null>;
 };
 
+/** What stands between Fly and an environment, and between our own record and a secret. */
+export type Seals = { envSeal: EnvSeal; secretBox: SecretBox };
+
+export type BuiltRequest =
+  | { kind: "built"; request: MachineRequest }
+  /** These variables' values can't be opened, so there is no machine to ask for. */
+  | { kind: "secrets_unreadable"; names: string[] };
+
 /**
  * The whole configuration of the instance's machine. Always built whole, since an update replaces everything
  * (docs: machines/api/machines-resource#update-a-machine). In an app of the tenant's own, Fly gets the environment sealed, and
- * the key to it as a secret of the app, which the machine waits for.
+ * the key to it as a secret of the app, which the machine waits for. Here alone the user's sealed values are opened.
  */
 export async function machineRequest(
   state: InstanceState,
   volumeId: string,
   tokens: MachineTokens,
   defaults: MachineDefaults,
-  envSeal: EnvSeal,
+  { envSeal, secretBox }: Seals,
   { metadata, mountOptions }: SetByHand = { metadata: {}, mountOptions: {} },
-): Promise<MachineRequest> {
+): Promise<BuiltRequest> {
   const { ownApp, sandboxId } = state;
-  const plain = machineEnv(state, tokens, defaults);
+  const opened = await openSettings(state.settings, state.userId, secretBox);
+  if (opened.kind === "secrets_unreadable") return opened;
+  const plain = machineEnv(opened, sandboxId, tokens, defaults);
   const env = ownApp === null ? plain : await envSeal.seal(plain, tokens.envKey, sandboxId);
   const secretsVersion = ownApp?.secretsVersion ?? null;
-  return {
+  const request: MachineRequest = {
     ...(secretsVersion === null ? {} : { min_secrets_version: secretsVersion }),
     config: {
       image: defaults.image,
@@ -76,6 +90,7 @@ export async function machineRequest(
       stop_config: { signal: "SIGTERM", timeout: STOP_TIMEOUT },
     },
   };
+  return { kind: "built", request };
 }
 
 /** The size as Fly's `guest` (docs: machines/api/machines-resource). */
@@ -86,44 +101,21 @@ export function guestOf(size: MachineSize): MachineRequest["config"]["guest"] {
 /** The settings that a machine's environment was made from; null where it can't be read. */
 export async function settingsFrom(
   env: Record<string, string>,
+  { sandboxId, userId }: Pick<InstanceState, "sandboxId" | "userId">,
   { envKey }: MachineTokens,
-  sandboxId: string,
-  envSeal: EnvSeal,
+  { envSeal, secretBox }: Seals,
 ): Promise<Settings | null> {
   const plain = await envSeal.open(env, envKey, sandboxId);
   if (plain === null) return null;
-  const { envVars, taken } = Object.entries(plain).reduce<{
-    envVars: Record<string, string>;
-    taken: Record<string, string>;
-  }>(
-    (parts, [name, value]) => {
-      if (!OUR_NAMES.has(name)) parts.envVars[name] = value;
-      else parts.taken[name] = value;
-      return parts;
-    },
-    { envVars: {}, taken: {} },
-  );
-  return {
-    envVars,
-    kilocodeApiKey: taken["KILOCODE_API_KEY"] ?? null,
-    kilocodeDefaultModel: taken["KILOCODE_DEFAULT_MODEL"] ?? null,
-    channels: {
-      telegramBotToken: taken["TELEGRAM_BOT_TOKEN"] ?? null,
-      discordBotToken: taken["DISCORD_BOT_TOKEN"] ?? null,
-      slackBotToken: taken["SLACK_BOT_TOKEN"] ?? null,
-      slackAppToken: taken["SLACK_APP_TOKEN"] ?? null,
-    },
-  };
+  const secretNames = new Set((plain[SECRET_NAMES] ?? "").split(","));
+  const variables = Object.fromEntries(Object.entries(plain).filter(([name]) => !OUR_NAMES.has(name)));
+  return sealSettings(variables, secretNames, userId, secretBox);
 }
 
+/** What a machine is told beside its settings. */
 const OUR_NAMES: ReadonlySet<string> = new Set([
-  "KILOCODE_API_KEY",
-  "KILOCODE_DEFAULT_MODEL",
-  "TELEGRAM_BOT_TOKEN",
-  "DISCORD_BOT_TOKEN",
-  "SLACK_BOT_TOKEN",
-  "SLACK_APP_TOKEN",
   SANDBOX_ID,
+  SECRET_NAMES,
   "KILOCLAW_GATEWAY_TOKEN",
   "KILOCLAW_PROXY_TOKEN",
   "OPENCLAW_ALLOWED_ORIGINS",
@@ -131,23 +123,14 @@ const OUR_NAMES: ReadonlySet<string> = new Set([
 
 /** The user's own variables first, so that none of ours can be replaced by one of theirs. */
 function machineEnv(
-  { settings, sandboxId }: InstanceState,
+  { env, secretNames }: Extract<OpenedSettings, { kind: "opened" }>,
+  sandboxId: string,
   tokens: MachineTokens,
   { allowedOrigins }: MachineDefaults,
 ): Record<string, string> {
-  const { channels } = settings;
-  const optional: Record<string, string | null> = {
-    KILOCODE_API_KEY: settings.kilocodeApiKey,
-    KILOCODE_DEFAULT_MODEL: settings.kilocodeDefaultModel,
-    TELEGRAM_BOT_TOKEN: channels.telegramBotToken,
-    DISCORD_BOT_TOKEN: channels.discordBotToken,
-    SLACK_BOT_TOKEN: channels.slackBotToken,
-    SLACK_APP_TOKEN: channels.slackAppToken,
-  };
-  const present = Object.entries(optional).filter((entry): entry is [string, string] => entry[1] !== null);
   return {
-    ...settings.envVars,
-    ...Object.fromEntries(present),
+    ...env,
+    ...(secretNames.length === 0 ? {} : { [SECRET_NAMES]: secretNames.join(",") }),
     [SANDBOX_ID]: sandboxId,
     KILOCLAW_GATEWAY_TOKEN: tokens.gatewayToken,
     KILOCLAW_PROXY_TOKEN: tokens.proxyToken,

@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { type InstanceState } from "./state.ts";
 import { readState } from "./stored.ts";
-import { MINUTE_MS, NOW, record } from "./testing/records.ts";
+import { MINUTE_MS, NOW, ownAppAt, record } from "./testing/records.ts";
 
 /** A record as version 1 stored it. */
 function first(fields: Record<string, unknown> = {}): Record<string, unknown> {
   const { settings, machineSize } = record();
+  const { encryptedSecrets: _, ...plain } = settings;
   return {
     version: 1,
     userId: "user-1",
@@ -14,7 +15,7 @@ function first(fields: Record<string, unknown> = {}): Record<string, unknown> {
     volumeName: "kc_volume",
     regions: ["fra", "ams"],
     machineSize,
-    settings: { ...settings, envVars: { GREETING: "hello" } },
+    settings: { ...plain, envVars: { GREETING: "hello" } },
     intent: "running",
     epoch: 7,
     generation: 3,
@@ -39,7 +40,21 @@ function first(fields: Record<string, unknown> = {}): Record<string, unknown> {
   };
 }
 
-function readAsSecond(stored: unknown): InstanceState {
+/** A record as version 2 stored it. */
+function second(): Record<string, unknown> {
+  const { ran: _, unanswered: __, ...state } = third();
+  return { ...state, version: 2 };
+}
+
+/** A record as version 3 stored it. */
+function third(): Record<string, unknown> {
+  const { settings, ...state } = record({ ownApp: ownAppAt("ready", { secretsVersion: 4 }) });
+  const { encryptedSecrets: _, ...plain } = settings;
+  const { keyVersion: __, ...ownApp } = ownAppAt("ready", { secretsVersion: 4 });
+  return { ...state, version: 3, ownApp, settings: { ...plain, envVars: { GREETING: "hello" } } };
+}
+
+function readAsNewest(stored: unknown): InstanceState {
   const read = readState(stored);
   if (read.kind !== "readable") throw new Error(read.kind === "unreadable" ? read.issues : read.kind);
   return read.state;
@@ -47,8 +62,8 @@ function readAsSecond(stored: unknown): InstanceState {
 
 describe("a record of version 1", () => {
   it("keeps everything that it says", () => {
-    const state = readAsSecond(first());
-    expect(state).toMatchObject({ ...first(), version: 3, watched: { flyState: "started", since: NOW } });
+    const state = readAsNewest(first());
+    expect(state).toMatchObject({ ...first(), version: 4, watched: { flyState: "started", since: NOW } });
     expect(state).toMatchObject({
       ownApp: null,
       recovery: null,
@@ -60,12 +75,12 @@ describe("a record of version 1", () => {
   });
 
   it("does not tell whether a machine ever wrote to the volume, so it is taken to have data", () => {
-    expect(readAsSecond(first({ machine: null, lastStartedAt: null })).volume?.hasData).toBe(true);
+    expect(readAsNewest(first({ machine: null, lastStartedAt: null })).volume?.hasData).toBe(true);
   });
 
   it("keeps a create open whose outcome is not known", () => {
     const creating = { kind: "volume", name: "kc_volume", believeAbsentAt: NOW };
-    expect(readAsSecond(first({ creating })).creating).toEqual({
+    expect(readAsNewest(first({ creating })).creating).toEqual({
       kind: "volume",
       name: "kc_volume",
       sentAt: NOW - MINUTE_MS,
@@ -79,7 +94,7 @@ describe("a record of version 1", () => {
   it("that was provisioned, is stopped, or is being destroyed stays so", () => {
     const bare = { machine: null, volume: null, watched: null, lastStartedAt: null };
     const provisioned = { ...bare, intent: "stopped", status: "provisioned" };
-    expect(readAsSecond(first(provisioned))).toMatchObject(provisioned);
+    expect(readAsNewest(first(provisioned))).toMatchObject(provisioned);
     const destroying = {
       intent: "destroyed",
       status: "destroying",
@@ -87,12 +102,28 @@ describe("a record of version 1", () => {
       pendingDestroyVolumeId: "vol_1",
     };
     // What an earlier version left behind on the word of a list is looked for before the record goes.
-    expect(readAsSecond(first(destroying))).toMatchObject({ ...destroying, doubtful: true });
+    expect(readAsNewest(first(destroying))).toMatchObject({ ...destroying, doubtful: true });
   });
 
   it("counts an error that it told as one", () => {
     const lastError = { code: "fly_busy", message: "busy", at: NOW, nextTryAt: null };
-    expect(readAsSecond(first({ lastError })).lastError).toEqual({ ...lastError, attempts: 1 });
+    expect(readAsNewest(first({ lastError })).lastError).toEqual({ ...lastError, attempts: 1 });
+  });
+});
+
+describe.each([
+  ["2", second()],
+  ["3", third()],
+])("a record of version %s", (_version, stored) => {
+  it("has plain settings, and its environment sealed under the first key", () => {
+    const state = readAsNewest(stored);
+    expect(state).toMatchObject({ ...stored, version: 4 });
+    expect(state.settings.encryptedSecrets).toEqual({});
+    expect(state.ownApp).toMatchObject({ stage: "ready", secretsVersion: 4, keyVersion: 1 });
+  });
+
+  it("may live in an app that all tenants share", () => {
+    expect(readAsNewest({ ...stored, ownApp: null }).ownApp).toBeNull();
   });
 });
 
@@ -109,7 +140,8 @@ it.each([
   ["of version 1 without its user", { ...first(), userId: undefined }],
   ["of version 1 with a machine of another shape", first({ machine: { id: "m1" } })],
   ["of version 1 with a field that it never had", first({ surprise: true })],
-  ["of version 2 with a field missing", { ...record(), epoch: undefined }],
+  ["of version 2 with a field missing", { ...second(), epoch: undefined }],
+  ["of its own version with a field missing", { ...record(), epoch: undefined }],
 ])("finds a record %s unreadable, and tells no value of it", (_what, stored) => {
   const read = readState(stored);
   expect(read).toMatchObject({ kind: "unreadable" });

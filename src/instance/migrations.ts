@@ -11,6 +11,7 @@ const versionedSchema = z.looseObject({ version: z.int() });
 const MIGRATIONS: Record<number, (record: Record<string, unknown>) => Record<string, unknown>> = {
   1: fromFirst,
   2: fromSecond,
+  3: fromThird,
 };
 
 /** The record as the newest version has it; what is not a record of a known version is given back untouched. */
@@ -51,9 +52,8 @@ function fromFirst(record: Record<string, unknown>): Record<string, unknown> {
   const first = firstSchema.safeParse(record);
   if (!first.success) return record;
   const { machine, volume, creating, watched, lastError, lastStartedAt, ...rest } = first.data;
-  const added: Pick<
+  const added: { version: 2; ownApp: null } & Pick<
     InstanceState,
-    | "ownApp"
     | "fullRegions"
     | "capacityTries"
     | "recovery"
@@ -121,10 +121,29 @@ function fromFirst(record: Record<string, unknown>): Record<string, unknown> {
 
 /** What a controller says of what runs came with version 3. */
 function fromSecond(record: Record<string, unknown>): Record<string, unknown> {
-  const added: Pick<InstanceState, "version" | "ran" | "unanswered"> = {
+  const added: { version: 3 } & Pick<InstanceState, "ran" | "unanswered"> = {
     version: 3,
     ran: null,
     unanswered: null,
   };
   return { ...record, ...added };
+}
+
+/** What of version 3 was added to. */
+const thirdSchema = z.looseObject({
+  ownApp: z.looseObject({}).nullable(),
+  settings: z.looseObject({}),
+});
+
+/** Sealed secrets, and versions of the tenant's key, came with version 4. */
+function fromThird(record: Record<string, unknown>): Record<string, unknown> {
+  const third = thirdSchema.safeParse(record);
+  if (!third.success) return record;
+  const { ownApp, settings } = third.data;
+  return {
+    ...record,
+    version: 4,
+    ownApp: ownApp === null ? null : { ...ownApp, keyVersion: 1 },
+    settings: { ...settings, encryptedSecrets: {} },
+  };
 }

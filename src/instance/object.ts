@@ -2,6 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import { machineTokensOf } from "../auth/machine-tokens.ts";
 import { sandboxIdOf } from "../auth/sandbox-id.ts";
 import { type Config, type Env, flyProxyUrl, readConfig } from "../config.ts";
+import { createSecretBox } from "../crypto/secret-box.ts";
 import { openFly } from "../fly/open.ts";
 import { askHealth } from "../gateway/health.ts";
 import { askVersion } from "../gateway/version.ts";
@@ -21,6 +22,8 @@ import {
   type ProvisionResult,
   type Refusal,
   type RouteResult,
+  type SettingsPatch,
+  type SettingsResult,
   type StatusResult,
   statusViewOf,
 } from "./operations.ts";
@@ -44,7 +47,12 @@ export class KiloClawInstance extends DurableObject<Env> {
 
   async provision(request: ProvisionRequest): Promise<ProvisionResult> {
     const opened = this.#open();
-    return "kind" in opened ? opened : opened.keeper.provision(request);
+    return "kind" in opened ? opened : this.#noted(await opened.keeper.provision(request));
+  }
+
+  async configure(userId: string, patch: SettingsPatch): Promise<SettingsResult> {
+    const opened = this.#open();
+    return "kind" in opened ? opened : this.#noted(await opened.keeper.configure(userId, patch));
   }
 
   async start(userId: string): Promise<OperationResult> {
@@ -134,6 +142,16 @@ export class KiloClawInstance extends DurableObject<Env> {
     return { kind: "route", appName, machineId: machine.id, sandboxId, epoch };
   }
 
+  /** What only an operator can set right is in the log. */
+  #noted<T extends { kind: string }>(result: T): T {
+    if (result.kind === "no_secrets_key") {
+      this.#log.error("misconfigured", {
+        problems: ["AGENT_ENV_VARS_PRIVATE_KEY: is required for sealed values"],
+      });
+    }
+    return result;
+  }
+
   async #restore(userId: string): Promise<void> {
     const now = Date.now();
     if (now < this.#restoreAt) return;
@@ -155,7 +173,7 @@ export class KiloClawInstance extends DurableObject<Env> {
     return { keeper: this.#keeper };
   }
 
-  #createKeeper({ fly, gatewayTokenSecret, machineDefaults }: Config): Keeper {
+  #createKeeper({ fly, gatewayTokenSecret, machineDefaults, secretKeys }: Config): Keeper {
     return createKeeper({
       storage: this.#store,
       clock: { now: () => Date.now(), sleep },
@@ -169,6 +187,7 @@ export class KiloClawInstance extends DurableObject<Env> {
       },
       tokens: (sandboxId) => machineTokensOf(gatewayTokenSecret, sandboxId),
       envSeal,
+      secretBox: createSecretBox(secretKeys),
       machineDefaults,
       regions: fly.regions,
       registry: openRegistry(this.env.HYPERDRIVE),

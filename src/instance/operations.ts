@@ -1,19 +1,40 @@
 import { type Drift, driftOf } from "./drift.ts";
 import type { InstanceEvent } from "./events.ts";
-import type { InstanceState, LastError, MachineSize, ProblemCode, Ran, Status } from "./state.ts";
+import type {
+  InstanceState,
+  LastError,
+  MachineSize,
+  ProblemCode,
+  Ran,
+  SecretValue,
+  Status,
+} from "./state.ts";
 
 type Channels = InstanceState["settings"]["channels"];
 
-/** What the platform may say of an instance at provision; absent keeps what is stored. Already validated. */
-export type ProvisionRequest = {
-  userId: string;
-  envVars?: Record<string, string> | undefined;
-  kilocodeApiKey?: string | null | undefined;
+type SettingsFields = {
+  kilocodeApiKey?: SecretValue | null | undefined;
   kilocodeDefaultModel?: string | null | undefined;
   channels?: { [Channel in keyof Channels]?: Channels[Channel] } | undefined;
+};
+
+/** What the platform may say of an instance at provision; absent keeps what is stored. Already validated. */
+export type ProvisionRequest = SettingsFields & {
+  userId: string;
+  envVars?: Record<string, string> | undefined;
+  /** JWEs by the variable that each becomes. */
+  encryptedSecrets?: Record<string, string> | undefined;
   machineSize?: MachineSize | undefined;
   region?: string | undefined;
 };
+
+/** Changed settings of an instance that exists: absent keeps, null removes, a value sets. Already validated. */
+export type SettingsPatch = SettingsFields & {
+  encryptedSecrets?: Record<string, string | null> | undefined;
+};
+
+/** What is wrong with a field, never its value. */
+export type SecretIssue = { path: string; message: string };
 
 /** Why an operation was not carried out; nothing was changed. */
 export type Refusal =
@@ -24,7 +45,24 @@ export type Refusal =
   /** There is no record, and whether there should be one can't be told. */
   | { kind: "registry_unreachable" };
 
-export type ProvisionResult = { kind: "provisioned"; sandboxId: string; status: Status } | Refusal;
+/** Why settings were not taken; nothing was changed. */
+export type SettingsRefusal =
+  /** Sealed values that no machine could be started with. */
+  | { kind: "invalid_secrets"; issues: SecretIssue[] }
+  /** There are sealed values, and the Worker has no private key. */
+  | { kind: "no_secrets_key" }
+  /** Stored values of these variables are sealed for a key that the Worker no longer has. */
+  | { kind: "secrets_unreadable"; names: string[] }
+  | { kind: "settings_too_large" }
+  /** What is stored of the settings is not known yet, so that nothing can be changed in them. */
+  | { kind: "recovering" }
+  /** What was stored of the settings can't be had again; only a provision with all of them helps. */
+  | { kind: "settings_lost" };
+
+export type ProvisionResult =
+  | { kind: "provisioned"; sandboxId: string; status: Status }
+  | Refusal
+  | SettingsRefusal;
 
 /**
  * How an operation stands when its bound is over. The intent is stored in every case but a refusal, and the alarm
@@ -35,6 +73,9 @@ export type OperationResult =
   | { kind: "under_way"; status: Status }
   | { kind: "hindered"; status: Status; code: ProblemCode; message: string; nextTryAt: number | null }
   | Refusal;
+
+/** How an operation on the settings stands. */
+export type SettingsResult = OperationResult | SettingsRefusal;
 
 /** The platform's view; instants are ISO 8601. Every field is null for a user without an instance. */
 export type StatusView = {
@@ -69,6 +110,7 @@ export type ConfigView = {
   kilocodeDefaultModel: string | null;
   kilocodeApiKeySet: boolean;
   envVarNames: string[];
+  secretNames: string[];
   channels: { telegram: boolean; discord: boolean; slack: boolean };
 };
 
@@ -114,6 +156,7 @@ export function configViewOf({ machineSize, settings }: InstanceState): ConfigVi
     kilocodeDefaultModel: settings.kilocodeDefaultModel,
     kilocodeApiKeySet: settings.kilocodeApiKey !== null,
     envVarNames: Object.keys(settings.envVars).toSorted(),
+    secretNames: Object.keys(settings.encryptedSecrets).toSorted(),
     channels: {
       telegram: channels.telegramBotToken !== null,
       discord: channels.discordBotToken !== null,

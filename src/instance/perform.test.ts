@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { createSecretBox } from "../crypto/secret-box.ts";
 import { envSeal } from "./env-seal.ts";
 import type { Outcome } from "./outcome.ts";
 import { prepare } from "./perform.ts";
@@ -18,6 +19,7 @@ async function perform(at: AppAtFly, step: Step, fields: Partial<InstanceState> 
     tokens: async () => TOKENS,
     machineDefaults: { image: "registry.fly.io/app:tag", allowedOrigins: [] },
     envSeal,
+    secretBox: createSecretBox({ current: null, previous: null }),
   });
   return call();
 }

@@ -5,11 +5,12 @@ import type { MachineRequest } from "../fly/schemas.ts";
 import type { VersionAnswer } from "../gateway/version.ts";
 import { digestOf } from "./drift.ts";
 import {
+  type BuiltRequest,
   ENV_KEY_SECRET,
-  type EnvSeal,
   guestOf,
   type MachineDefaults,
   machineRequest,
+  type Seals,
   type SetByHand,
   settingsFrom,
 } from "./machine-request.ts";
@@ -19,13 +20,12 @@ import { sizeOf } from "./sizes.ts";
 import type { InstanceState } from "./state.ts";
 import type { Left, Step, VolumeSource } from "./step.ts";
 
-export type PerformPorts = {
+export type PerformPorts = Seals & {
   fly: FlyClient;
   controller: ControllerPort;
   /** The tokens of this instance's machine. */
   tokens: (sandboxId: string) => Promise<MachineTokens>;
   machineDefaults: MachineDefaults;
-  envSeal: EnvSeal;
 };
 
 /** Asks the controller in the machine, which knows us by the machine's gateway token; never throws. */
@@ -60,14 +60,16 @@ export async function prepare(state: InstanceState, step: Step, ports: PerformPo
     case "create_candidate":
       return () => createVolume(state, step, fly);
     case "create_machine": {
-      const request = await requestFor(state, step.volumeId, ports);
-      return () => createMachine(app, { name: step.name, region: step.region, ...request }, fly);
+      const built = await requestFor(state, step.volumeId, ports);
+      if (built.kind === "secrets_unreadable") return async () => unreadable(built.names);
+      return () => createMachine(app, { name: step.name, region: step.region, ...built.request }, fly);
     }
     case "update_machine": {
       if (state.volume === null) return async () => NO_VOLUME;
       const sized = { ...state, machineSize: step.size };
-      const request = await requestFor(sized, state.volume.id, ports, step);
-      return async () => simple(await fly.updateMachine(app, step.id, request));
+      const built = await requestFor(sized, state.volume.id, ports, step);
+      if (built.kind === "secrets_unreadable") return async () => unreadable(built.names);
+      return async () => simple(await fly.updateMachine(app, step.id, built.request));
     }
     case "ask_version": {
       const { gatewayToken } = await ports.tokens(state.sandboxId);
@@ -113,6 +115,20 @@ const NO_VOLUME: Outcome = {
   message: "No volume is known.",
   retryAfterMs: null,
 };
+
+/** No machine is made or changed without all that it is to have; whatever there is stays. */
+function unreadable(names: string[]): Outcome {
+  const message = `These values can't be opened, since they are sealed for a key that the Worker does not have: ${listed(names)}.`;
+  return { kind: "failed", code: "secrets_unreadable", message, retryAfterMs: null };
+}
+
+function listed(names: string[]): string {
+  const shown = names.slice(0, NAMES_SHOWN_MAX).join(", ");
+  return names.length > NAMES_SHOWN_MAX ? `${shown} and ${names.length - NAMES_SHOWN_MAX} more` : shown;
+}
+
+/** A sentence that a person reads. */
+const NAMES_SHOWN_MAX = 10;
 
 /** One that the app has already is as good (fly-machines-api.md §2.6). */
 async function assignAddress(app: string, type: "shared_v4" | "v6", fly: FlyClient): Promise<Outcome> {
@@ -175,7 +191,7 @@ async function recover(
   const env = config?.env ?? null;
   return {
     kind: "recovered",
-    settings: env === null ? null : await settingsFrom(env, tokens, state.sandboxId, ports.envSeal),
+    settings: env === null ? null : await settingsFrom(env, state, tokens, ports),
     size: sizeOf(config?.guest),
     generation: Number.isSafeInteger(generation) ? generation : null,
   };
@@ -218,11 +234,11 @@ function sourceField(source: VolumeSource): { source_volume_id?: string; snapsho
 async function requestFor(
   state: InstanceState,
   volumeId: string,
-  { tokens, machineDefaults, envSeal }: PerformPorts,
+  ports: PerformPorts,
   setByHand?: SetByHand,
-) {
-  const own = await tokens(state.sandboxId);
-  return machineRequest(state, volumeId, own, machineDefaults, envSeal, setByHand);
+): Promise<BuiltRequest> {
+  const own = await ports.tokens(state.sandboxId);
+  return machineRequest(state, volumeId, own, ports.machineDefaults, ports, setByHand);
 }
 
 function simple(result: FlyResult<unknown>): Outcome {

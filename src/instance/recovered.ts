@@ -48,6 +48,7 @@ export function withRecovered(
 function fillSettings(wished: Settings, had: Settings): Settings {
   return {
     envVars: { ...had.envVars, ...wished.envVars },
+    encryptedSecrets: { ...had.encryptedSecrets, ...wished.encryptedSecrets },
     kilocodeApiKey: wished.kilocodeApiKey ?? had.kilocodeApiKey,
     kilocodeDefaultModel: wished.kilocodeDefaultModel ?? had.kilocodeDefaultModel,
     channels: {
@@ -59,7 +60,9 @@ function fillSettings(wished: Settings, had: Settings): Settings {
   };
 }
 
-function isWished({ envVars, kilocodeApiKey, kilocodeDefaultModel, channels }: Settings): boolean {
+function isWished(settings: Settings): boolean {
+  const { envVars, encryptedSecrets, kilocodeApiKey, kilocodeDefaultModel, channels } = settings;
   const values = [kilocodeApiKey, kilocodeDefaultModel, ...Object.values(channels)];
-  return Object.keys(envVars).length > 0 || values.some((value) => value !== null);
+  const variables = Object.keys(envVars).length + Object.keys(encryptedSecrets).length;
+  return variables > 0 || values.some((value) => value !== null);
 }

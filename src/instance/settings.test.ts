@@ -10,15 +10,13 @@ const known = {
 };
 
 it("keeps what is absent, removes what is null, and sets what has a value", () => {
-  expect(mergeSettings(known, { userId: "u" })).toEqual(known);
+  expect(mergeSettings(known, {})).toEqual(known);
   const removed = mergeSettings(known, {
-    userId: "u",
     kilocodeApiKey: null,
     channels: { telegramBotToken: null },
   });
   expect(removed).toEqual({ ...NO_SETTINGS, envVars: { A: "1" } });
   const set = mergeSettings(known, {
-    userId: "u",
     channels: { discordBotToken: "d" },
     kilocodeDefaultModel: "m",
   });
@@ -29,7 +27,7 @@ it("keeps what is absent, removes what is null, and sets what has a value", () =
 });
 
 it("takes variables as a whole, and equal ones for equal in any order", () => {
-  const merged = mergeSettings(known, { userId: "u", envVars: { C: "3", B: "2" } });
+  const merged = mergeSettings(known, { envVars: { C: "3", B: "2" } });
   expect(JSON.stringify(merged.envVars)).toBe('{"B":"2","C":"3"}');
 });
 

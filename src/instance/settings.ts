@@ -1,24 +1,47 @@
-import type { ProvisionRequest } from "./operations.ts";
+import type { ProvisionRequest, SettingsPatch } from "./operations.ts";
 import { type InstanceState, type Settings, withNewGeneration, withStatus } from "./state.ts";
 
 export const NO_SETTINGS: Settings = {
   envVars: {},
+  encryptedSecrets: {},
   kilocodeApiKey: null,
   kilocodeDefaultModel: null,
   channels: { telegramBotToken: null, discordBotToken: null, slackBotToken: null, slackAppToken: null },
 };
 
-/** Absent keeps, null removes, a value sets. Environment variables are given as a whole. */
-export function mergeSettings(known: Settings, request: ProvisionRequest): Settings {
-  const { envVars, kilocodeApiKey, kilocodeDefaultModel, channels = {} } = request;
+/** Absent keeps, null removes, a value sets. Environment variables and secrets are given as a whole. */
+export function mergeSettings(known: Settings, request: Omit<ProvisionRequest, "userId">): Settings {
+  const { envVars, encryptedSecrets, kilocodeApiKey, kilocodeDefaultModel, channels = {} } = request;
   return {
     // In the order of their names, so that equal settings are equal texts.
     envVars: sortByName(envVars ?? known.envVars),
+    encryptedSecrets: sortByName(encryptedSecrets ?? known.encryptedSecrets),
     kilocodeApiKey: kilocodeApiKey === undefined ? known.kilocodeApiKey : kilocodeApiKey,
     kilocodeDefaultModel:
       kilocodeDefaultModel === undefined ? known.kilocodeDefaultModel : kilocodeDefaultModel,
     channels: { ...known.channels, ...channels },
   };
+}
+
+/** Absent keeps, null removes, a value sets: also of each secret. */
+export function patchSettings(
+  known: Settings,
+  { encryptedSecrets = {}, ...fields }: SettingsPatch,
+): Settings {
+  const secrets = { ...known.encryptedSecrets, ...encryptedSecrets };
+  const kept = Object.entries(secrets).filter((entry): entry is [string, string] => entry[1] !== null);
+  return mergeSettings({ ...known, encryptedSecrets: Object.fromEntries(kept) }, fields);
+}
+
+/** Variables and secrets together; a controller takes 256 with its own. */
+const VARIABLES_MAX = 200;
+/** A record may have 2 MiB (docs: durable-objects/platform/limits), and so may all that Linux starts a program with. */
+const SETTINGS_BYTES_MAX = 512 * 1_024;
+
+export function isTooLarge(settings: Settings): boolean {
+  const variables = Object.keys(settings.envVars).length + Object.keys(settings.encryptedSecrets).length;
+  const bytes = new TextEncoder().encode(JSON.stringify(settings)).length;
+  return variables > VARIABLES_MAX || bytes > SETTINGS_BYTES_MAX;
 }
 
 export type Wished = Pick<InstanceState, "machineSize" | "sizeWished" | "settings" | "fingerprint">;

@@ -23,16 +23,22 @@ export const machineSizeSchema = z.strictObject({
 });
 export type MachineSize = z.infer<typeof machineSizeSchema>;
 
+/** A secret as it came: as plain text, or as a JWE that only the Worker opens (src/crypto/secret-box.ts). */
+const secretValueSchema = z.union([z.string(), z.strictObject({ encrypted: z.string() })]);
+export type SecretValue = z.infer<typeof secretValueSchema>;
+
 /** What the machine's controller is told at boot, beside its identity. Values are secrets: never logged. */
 const settingsSchema = z.strictObject({
   envVars: z.record(z.string(), z.string()),
-  kilocodeApiKey: z.string().nullable(),
+  /** JWEs by the name of the variable that each becomes; one takes the place of a plain variable of its name. */
+  encryptedSecrets: z.record(z.string(), z.string()),
+  kilocodeApiKey: secretValueSchema.nullable(),
   kilocodeDefaultModel: z.string().nullable(),
   channels: z.strictObject({
-    telegramBotToken: z.string().nullable(),
-    discordBotToken: z.string().nullable(),
-    slackBotToken: z.string().nullable(),
-    slackAppToken: z.string().nullable(),
+    telegramBotToken: secretValueSchema.nullable(),
+    discordBotToken: secretValueSchema.nullable(),
+    slackBotToken: secretValueSchema.nullable(),
+    slackAppToken: secretValueSchema.nullable(),
   }),
 });
 export type Settings = z.infer<typeof settingsSchema>;
@@ -62,6 +68,7 @@ const problemCodeSchema = z.enum([
   "volume_busy",
   "destroy_stuck",
   "gave_up",
+  "secrets_unreadable",
 ]);
 export type ProblemCode = z.infer<typeof problemCodeSchema>;
 
@@ -145,7 +152,7 @@ export type Ran = z.infer<typeof ranSchema>;
  * SPEC.md says who writes which field and in what order.
  */
 export const instanceStateSchema = z.strictObject({
-  version: z.literal(3),
+  version: z.literal(4),
   userId: z.string().min(1),
   sandboxId: z.string().min(1),
   appName: z.string().min(1),
@@ -161,6 +168,8 @@ export const instanceStateSchema = z.strictObject({
       /** Addresses that Fly said it has, whatever its list says. */
       hasV4: z.boolean(),
       hasV6: z.boolean(),
+      /** The version of the key under which the machine's environment is sealed. */
+      keyVersion: z.int().min(1),
       /** The version of the app's secrets that machines must see. */
       secretsVersion: z.int().nullable(),
       /** The generation for which the key was set again, since a machine could not open its environment with it. */
@@ -306,6 +315,7 @@ export function newOwnApp(orgSlug: string): NonNullable<InstanceState["ownApp"]>
     madeAt: null,
     hasV4: false,
     hasV6: false,
+    keyVersion: 1,
     secretsVersion: null,
     rekeyedFor: null,
   };
@@ -330,7 +340,7 @@ export type Wishes = {
 /** The record of an instance that was asked for a moment ago. */
 export function newState(identity: Identity, wishes: Wishes, now: number): InstanceState {
   return {
-    version: 3,
+    version: 4,
     ...identity,
     ...wishes,
     settingsLost: false,

@@ -33,6 +33,7 @@ export type WorkerBindings = Record<
   | "FLY_IMAGE_TAG"
   | "NEXTAUTH_SECRET"
   | "INTERNAL_API_SECRET"
-  | "GATEWAY_TOKEN_SECRET",
+  | "GATEWAY_TOKEN_SECRET"
+  | "AGENT_ENV_VARS_PRIVATE_KEY",
   string
 >;

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
@@ -99,7 +99,13 @@ function workerBindings(): Omit<WorkerBindings, "FLY_API_BASE_URL" | "FLY_PROXY_
     NEXTAUTH_SECRET: secret(),
     INTERNAL_API_SECRET: secret(),
     GATEWAY_TOKEN_SECRET: secret(),
+    AGENT_ENV_VARS_PRIVATE_KEY: privateKey(),
   };
 }
 
 const secret = () => randomBytes(32).toString("hex");
+
+function privateKey(): string {
+  const { privateKey: key } = generateKeyPairSync("rsa", { modulusLength: 2_048 });
+  return key.export({ type: "pkcs8", format: "pem" });
+}

@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { inject } from "vitest";
 import { createFlyClient, type FlyClient } from "../../fly/client.ts";
+import { createSecretBox } from "../../crypto/secret-box.ts";
 import { envSeal } from "../env-seal.ts";
 import type { InstanceEvent } from "../events.ts";
 import { createKeeper, type Keeper, type KeeperPorts, type RegistryPort } from "../keeper.ts";
@@ -50,6 +51,8 @@ export type KeeperStage = {
   alarmAt: () => number | null;
   /** Forgets everything, as an object whose storage was lost. */
   wipe: () => void;
+  /** Stores a record as an earlier life may have left it. */
+  put: (record: InstanceState) => void;
   /** What happened of a kind, oldest first. */
   whatOf: (kind: InstanceEvent["kind"]) => string[];
   machines: () => Promise<{ id: string; state: string }[]>;
@@ -78,6 +81,7 @@ export function keeperStage(
     controller: toldController,
     tokens: async () => ({ gatewayToken: "gateway", proxyToken: "proxy", envKey: "key" }),
     envSeal,
+    secretBox: createSecretBox({ current: null, previous: null }),
     machineDefaults: { image: "registry.fly.io/app:tag", allowedOrigins: [] },
     warn: (warning) => void warnings.push(warning),
     random: () => 0,
@@ -110,6 +114,9 @@ export function keeperStage(
     events,
     warnings,
     wipe,
+    put: (record) => {
+      state = record;
+    },
     state: () => state,
     alarmAt: () => alarmAt,
     whatOf: (kind) => events.filter((event) => event.kind === kind).map(({ what }) => what),

@@ -21,6 +21,7 @@ export const HOUR_MS = 60 * MINUTE_MS;
 export function record(fields: Partial<InstanceState> = {}): InstanceState {
   const settings = {
     envVars: {},
+    encryptedSecrets: {},
     kilocodeApiKey: null,
     kilocodeDefaultModel: null,
     channels: { telegramBotToken: null, discordBotToken: null, slackBotToken: null, slackAppToken: null },

@@ -4,6 +4,7 @@ import {
   type KeeperPorts,
   type RegistryPort,
 } from "../../../src/instance/keeper.ts";
+import type { SecretBox } from "../../../src/crypto/secret-box.ts";
 import type { EnvSeal } from "../../../src/instance/machine-request.ts";
 import { appNameOf } from "../../../src/instance/names.ts";
 import type { Decision } from "../../../src/instance/step.ts";
@@ -231,6 +232,7 @@ export class SimulatedObject {
       },
       tokens: () => after("tokens", INSIDE_MS, () => TOKENS),
       envSeal: sealBy(after),
+      secretBox: NO_SECRETS,
       machineDefaults: { image: "registry.fly.io/app:tag", allowedOrigins: [] },
       regions: REGIONS,
       registry: { findActiveInstance: () => after("registry", REGISTRY_MS, () => this.#findRegistered()) },
@@ -262,6 +264,14 @@ export class SimulatedObject {
 }
 
 const TOKENS = { gatewayToken: "gateway", proxyToken: "proxy", envKey: "key" };
+
+/** No user here has sealed values. */
+const NO_SECRETS: SecretBox = {
+  publicKey: async () => null,
+  open: async () => ({ kind: "no_key" }),
+  seal: async () => null,
+  isCurrent: async () => false,
+};
 
 /** Stands for the real seal, which is slow and not what is looked at here. */
 function sealBy(after: <T>(why: string, ms: number, value: () => T) => Promise<T>): EnvSeal {
