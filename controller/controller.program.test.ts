@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { z } from "zod";
@@ -10,7 +10,7 @@ import {
   PROXY_TOKEN,
   startController,
 } from "./testing/controller-process.ts";
-import { seal } from "./testing/seal.ts";
+import { seal, type Sealing } from "./testing/seal.ts";
 
 const environmentSchema = z.record(z.string(), z.string());
 const wrongKey = Buffer.alloc(32, 1).toString("base64");
@@ -46,37 +46,78 @@ it("stays up without a usable environment, and tells the cause to nobody but the
   expect(await controller.end()).toBe(0);
 });
 
-it("opens a sealed environment and goes on with it, and its gateway sees neither the text nor the key", async () => {
-  const { KILOCLAW_SANDBOX_ID = "", ...variables } = MACHINE_ENV;
-  const sealing = seal({ ...variables, MY_VARIABLE: "of the user" }, KILOCLAW_SANDBOX_ID);
+const { KILOCLAW_SANDBOX_ID = "", ...VARIABLES } = MACHINE_ENV;
+
+it("opens a sealed environment and goes on with it, and its gateway sees neither a text nor the key", async () => {
+  const sealing = seal(
+    { ...VARIABLES, MY_VARIABLE: "of the user", NODE_OPTIONS: "--inspect" },
+    KILOCLAW_SANDBOX_ID,
+  );
   await using controller = await startController({ machineEnv: { KILOCLAW_SANDBOX_ID, ...sealing } });
   await controller.reached("running");
   const gateway = environmentSchema.parse(await (await fetch(`${controller.gatewayUrl}/env`)).json());
   expect(gateway).toMatchObject({ MY_VARIABLE: "of the user" });
   expect(Object.keys(gateway).filter((name) => name.startsWith("KILOCLAW_"))).toEqual([]);
-  expect(JSON.stringify(controller.log)).not.toContain(sealing.KILOCLAW_ENV_KEY);
+  expect(JSON.stringify(controller.log)).not.toContain(keyIn(sealing));
+  const line = await controller.logged(
+    (item) => item.message === "variables that nobody may set are ignored",
+  );
+  expect(line["names"]).toEqual(["NODE_OPTIONS"]);
 });
+
+// Only Linux shows what a process was started with.
+it.skipIf(process.platform !== "linux")(
+  "S06: no process of a machine shows the key or a sealed text after boot, and the controller no secret at all",
+  async () => {
+    const sealing = seal({ ...VARIABLES, MY_VARIABLE: "of the user" }, KILOCLAW_SANDBOX_ID);
+    await using controller = await startController({ machineEnv: { KILOCLAW_SANDBOX_ID, ...sealing } });
+    await controller.reached("running");
+    const { pid } = await controller.gateway("status");
+    const startedWith = (id: number | null | undefined) => readFile(`/proc/${id}/environ`, "utf8");
+    const [ours, gateways] = await Promise.all([startedWith(controller.process.pid), startedWith(pid)]);
+    expect(gateways).toContain("MY_VARIABLE=of the user");
+    expect(ours).toContain(`KILOCLAW_SANDBOX_ID=${KILOCLAW_SANDBOX_ID}`);
+    for (const shown of [ours, gateways]) {
+      expect(shown).not.toContain("KILOCLAW_SEALED_");
+      for (const text of [keyIn(sealing), ...Object.values(sealing)]) expect(shown).not.toContain(text);
+    }
+    for (const secret of [GATEWAY_TOKEN, PROXY_TOKEN, "of the user"]) expect(ours).not.toContain(secret);
+    const input = await readlink(`/proc/${controller.process.pid}/fd/0`);
+    expect(input).toBe("/dev/null");
+    expect(await controller.end()).toBe(0);
+  },
+);
 
 it.each([
   ["without its key", { KILOCLAW_ENV_KEY: "" }],
-  ["with another key", { KILOCLAW_ENV_KEY: wrongKey }],
+  ["with another key", { KILOCLAW_ENV_KEY: `2:${wrongKey}` }],
   ["of another sandbox", { KILOCLAW_SANDBOX_ID: "sandbox-2" }],
-])("stays up and says so with a sealed environment %s", async (_what, change) => {
-  const { KILOCLAW_SANDBOX_ID = "", ...variables } = MACHINE_ENV;
-  const sealing = seal(variables, KILOCLAW_SANDBOX_ID);
+  ["one of which was moved to another name", { KILOCLAW_SEALED_MY_VARIABLE: "…" }],
+])("S04: stays up without a gateway and says so with a sealed environment %s", async (_what, change) => {
+  const sealing = seal({ ...VARIABLES, MY_VARIABLE: "of the user" }, KILOCLAW_SANDBOX_ID);
+  const moved = { KILOCLAW_SEALED_MY_VARIABLE: sealing["KILOCLAW_SEALED_OPENCLAW_ALLOWED_ORIGINS"] ?? "" };
   await using controller = await startController({
-    machineEnv: { KILOCLAW_SANDBOX_ID, ...sealing, ...change },
+    machineEnv: {
+      KILOCLAW_SANDBOX_ID,
+      ...sealing,
+      ...("KILOCLAW_SEALED_MY_VARIABLE" in change ? moved : change),
+    },
   });
   await controller.logged((line) => line.message === "the machine's environment is unusable");
   expect(await controller.health()).toEqual({ state: "degraded", stage: "sealed_environment" });
+  expect(await answers(controller.gatewayUrl)).toBe(false);
   const version = await fetch(`${controller.url}/_kilo/version`, {
     headers: { authorization: `Bearer ${GATEWAY_TOKEN}` },
   });
   expect(await version.json()).toMatchObject({ code: "misconfigured" });
   const log = JSON.stringify(controller.log);
-  for (const secret of [sealing.KILOCLAW_ENV_KEY, wrongKey, GATEWAY_TOKEN, PROXY_TOKEN])
+  for (const secret of [keyIn(sealing), wrongKey, GATEWAY_TOKEN, PROXY_TOKEN])
     expect(log).not.toContain(secret);
 });
+
+function keyIn({ KILOCLAW_ENV_KEY }: Sealing): string {
+  return KILOCLAW_ENV_KEY.replace("2:", "");
+}
 
 it("is degraded without OpenClaw, tries again by itself, and at once when asked", async () => {
   await using controller = await startController({ openClawDir: "/nonexistent/openclaw" });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { gatewayEnvironment, gatewayPaths } from "./environment.ts";
+import { gatewayEnvironment, gatewayPaths, ignoredNames } from "./environment.ts";
 
 const GIVEN = "given";
 
@@ -13,11 +13,15 @@ function passed(names: readonly string[]): readonly string[] {
 
 describe("the gateway's environment", () => {
   it("has the user's variables", () => {
-    const names = ["MY_SETTING", "lower_case", "NODEJS", "USERNAME", "PORTAL", "ENVIRONMENT", "LANG", "TZ"];
+    const names = ["MY_SETTING", "NODEJS", "USERNAME", "PORTAL", "ENVIRONMENT", "LANG", "TZ"];
     expect(passed(names)).toEqual(names);
   });
 
   it.each([
+    [
+      "spelled in another way",
+      ["path", "Path", "lower_case", "ＰＡＴＨ", "РАТН", "PATH ", "LD_PRELOAD\n", "__proto__", ""],
+    ],
     ["our own", ["KILOCLAW_GATEWAY_TOKEN", "KILOCLAW_PROXY_TOKEN", "OPENCLAW_STATE_DIR", "OPENCLAW_NEW"]],
     ["what changes how Node runs", ["NODE_OPTIONS", "NODE_PATH", "NODE_EXTRA_CA_CERTS", "NODE_ENV"]],
     ["what changes what npm installs, in any case", ["NPM_CONFIG_REGISTRY", "npm_config_registry"]],
@@ -28,7 +32,11 @@ describe("the gateway's environment", () => {
       ["HOME", "USER", "PATH", "PWD", "OLDPWD", "TMPDIR", "TMP", "TEMP", "PORT"],
     ],
     ["what Fly might mean by it", ["FLY_API_TOKEN", "FLY_APP_NAME_X", "PRIMARY_REGION"]],
-  ])("has no variable that is %s", (_, names) => {
+    [
+      "what changes how glibc and OpenSSL run",
+      ["GLIBC_TUNABLES", "GCONV_PATH", "MALLOC_PERTURB_", "OPENSSL_CONF"],
+    ],
+  ])("S05: has no variable that is %s", (_, names) => {
     expect(passed(names)).toEqual([]);
   });
 
@@ -51,4 +59,17 @@ describe("the gateway's environment", () => {
     expect(names[0]).toContain("OPENCLAW_SKIP_BROWSER_CONTROL_SERVER");
     expect(names[1]).not.toContain("OPENCLAW_SKIP_BROWSER_CONTROL_SERVER");
   });
+});
+
+it("S05: names what of a machine's variables nobody may set, and none that are the image's, the platform's or ours", () => {
+  const machine = {
+    PATH: "/bin",
+    NODE_VERSION: "26",
+    KILOCLAW_GATEWAY_TOKEN: "t",
+    FLY_APP_NAME: "app",
+    MY_SETTING: "mine",
+    NODE_OPTIONS: "--require /tmp/evil.js",
+    ld_preload: "/tmp/evil.so",
+  };
+  expect(ignoredNames(machine)).toEqual(["NODE_OPTIONS", "ld_preload"]);
 });

@@ -1,4 +1,5 @@
 import { delimiter, dirname, join } from "node:path";
+import { variableNameSchema } from "../src/gateway/wire.ts";
 import { ENV_OWNER_HEADER, ENV_PASSWORD } from "./config/managed.ts";
 import { gatewayVariablesFor } from "./config/versions.ts";
 import type { GatewaySecrets } from "./secrets.ts";
@@ -29,13 +30,6 @@ export function gatewayPaths(home: string): GatewayPaths {
 }
 
 /**
- * Names that decide how a process runs or what the controller is; a variable of such a name is dropped. The same
- * as the Worker refuses (src/http/requests.ts), and what a shell sets of itself. npm reads its names in any case.
- */
-const RESERVED =
-  /^(?:KILOCLAW_.*|OPENCLAW_.*|FLY_.*|LD_.*|DYLD_.*|NODE_.*|NPM_.*|BASH_.*|PATH|HOME|PORT|SHELL|USER|PWD|OLDPWD|TMPDIR|TMP|TEMP|IFS|ENV|PRIMARY_REGION)$/i;
-
-/**
  * What Fly itself tells a machine (fly.io/docs/machines/runtime-environment), and by what a local Fly knows everything that
  * runs in its machines. The Worker lets no user set them.
  */
@@ -53,15 +47,46 @@ const PLATFORM = new Set([
   "FLY_VM_MEMORY_MB",
 ]);
 
+/** What the image, the system and a local Fly set of themselves, beside all that begins with our name. */
+const EXPECTED = new Set([
+  "HOME",
+  "LOGNAME",
+  "NODE_ENV",
+  "NODE_VERSION",
+  "OLDPWD",
+  "OPENCLAW_ALLOWED_ORIGINS",
+  "OPENCLAW_DIR",
+  "PATH",
+  "PORT",
+  "PRIMARY_REGION",
+  "PWD",
+  "SHELL",
+  "SHLVL",
+  "TMPDIR",
+  "USER",
+]);
+
+/** Names in the machine's environment that a user may not set, and that nobody else sets either: the gateway gets none of them. */
+export function ignoredNames(machine: Readonly<Record<string, string | undefined>>): readonly string[] {
+  return Object.keys(machine).filter(
+    (name) => !isPassedOn(name) && !EXPECTED.has(name) && !name.startsWith("KILOCLAW_"),
+  );
+}
+
+function isPassedOn(name: string): boolean {
+  return PLATFORM.has(name) || variableNameSchema.safeParse(name).success;
+}
+
 /**
  * The gateway's whole environment: the machine's, with the user's own variables, but without our tokens and
- * without reserved names; and with what OpenClaw needs to stay in its place. Sources: OpenClaw's
+ * without names that a user may not set; and with what OpenClaw needs to stay in its place. Sources: OpenClaw's
  * docs/help/environment.md, docs/gateway/telemetry.md.
  *
  * That our tokens are left out keeps them from what a gateway shows of its own environment: a tool's output, a
  * transcript, a crash report. It is no wall: the gateway runs as the controller's user, so a program in it can
- * read them from the controller's /proc/<pid>/environ, which shows what a process was started with, whatever
- * it has forgotten since. Hence these tokens are a machine's own, and open no other.
+ * read them from the controller's memory, and where the environment was not sealed from its /proc/<pid>/environ.
+ * Hence these tokens are a machine's own, and open no other. Of a sealed environment neither the key nor a text
+ * that it opens is left in any process (handover.ts).
  */
 export function gatewayEnvironment(
   machine: Readonly<Record<string, string | undefined>>,
@@ -71,7 +96,7 @@ export function gatewayEnvironment(
 ): Record<string, string> {
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(machine)) {
-    if (value !== undefined && (PLATFORM.has(name) || !RESERVED.test(name))) env[name] = value;
+    if (value !== undefined && isPassedOn(name)) env[name] = value;
   }
   return {
     ...env,

@@ -1,18 +1,21 @@
 import { once } from "node:events";
 import type { ControllerHealth } from "../src/gateway/wire.ts";
 import { bootMachine, type Machine } from "./boot.ts";
+import { ignoredNames } from "./environment.ts";
 import { createControllerServer } from "./http/server.ts";
+import { openEnvironment } from "./handover.ts";
 import { createRoutes } from "./http/routes.ts";
 import { createLog, createRedaction, errorText } from "./log.ts";
-import { unsealEnvironment } from "./sealed-env.ts";
 import { deriveGatewaySecrets } from "./secrets.ts";
 import { readPlace, readSettings, type Settings } from "./settings.ts";
 
 /** What the end of the controller takes beyond that of its gateway. */
 const END_MARGIN_MS = 5_000;
+/** Names of variables in one line of the log. */
+const NAMES_LOGGED_MAX = 50;
 const SECRET_NAME = /KEY|TOKEN|SECRET|PASSWORD/i;
 
-const unsealed = unsealEnvironment(process.env);
+const unsealed = await openEnvironment();
 const env = unsealed.ok ? unsealed.env : process.env;
 const { place, ignored } = readPlace(env);
 const read = unsealed.ok ? readSettings(env) : unsealed;
@@ -43,6 +46,11 @@ server.listen(place.port, place.host);
 await once(server, "listening");
 log("info", "the controller listens", { host: place.host, port: place.port });
 if (ignored.length > 0) log("warn", "unusable environment variables are ignored", { names: ignored });
+const notPassedOn = [...ignoredNames(env), ...(unsealed.ok ? unsealed.ignored : [])].slice(
+  0,
+  NAMES_LOGGED_MAX,
+);
+if (notPassedOn.length > 0) log("warn", "variables that nobody may set are ignored", { names: notPassedOn });
 if (read.ok) machine = bootMachine(place, read.settings, env, log, createRedaction(hidden));
 else log("error", "the machine's environment is unusable", { problems: read.problems });
 
@@ -68,9 +76,10 @@ function healthWithoutMachine(): ControllerHealth {
 }
 
 function secretsOf(settings: Settings | null): readonly string[] {
+  const sealedNames = new Set((env["KILOCLAW_SECRET_NAMES"] ?? "").split(","));
   // The key of a sealed environment is only in the one, and what was sealed only in the other.
   const named = [...Object.entries(process.env), ...Object.entries(env)].flatMap(([name, value]) =>
-    value !== undefined && SECRET_NAME.test(name) ? [value] : [],
+    value !== undefined && (SECRET_NAME.test(name) || sealedNames.has(name)) ? [value] : [],
   );
   const derived = settings === null ? [] : Object.values(deriveGatewaySecrets(settings.gatewayToken));
   return [...named, ...derived];

@@ -1,72 +1,129 @@
-import { createDecipheriv } from "node:crypto";
+import { compactDecrypt, decodeProtectedHeader } from "jose";
 import { z } from "zod";
+import { CONTROLLER_VARIABLES, variableNameSchema } from "../src/gateway/wire.ts";
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 export type Unsealed =
-  | { readonly ok: true; readonly env: Environment }
+  /** `ignored` are the names of sealed variables that are neither ours nor a user's to set. */
+  | { readonly ok: true; readonly env: Environment; readonly ignored: readonly string[] }
   /** Names what is wrong with which variable, never a value. */
-  | { readonly ok: false; readonly problems: readonly [string] };
+  | { readonly ok: false; readonly problems: readonly string[] };
 
-const SEALED = "KILOCLAW_SEALED_ENV";
-const KEY = "KILOCLAW_ENV_KEY";
+const PREFIX = "KILOCLAW_SEALED_";
+const KEYS = "KILOCLAW_ENV_KEY";
 const SANDBOX_ID = "KILOCLAW_SANDBOX_ID";
 
-const VERSION_PREFIX = "v1.";
 const KEY_BYTES = 32;
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
-/** Far more parts than a machine's environment has room for. */
-const PARTS_MAX = 64;
+/** The current key, and the one before it. */
+const KEYS_MAX = 2;
+/** Far more than a machine's environment has room for. */
+const VARIABLES_MAX = 512;
+const PROBLEMS_MAX = 10;
+/** An app's secret from before keys had ids is the first key alone. */
+const FIRST_KEY_ID = "1";
 
-const variablesSchema = z.record(z.string(), z.string());
+const headerSchema = z.strictObject({
+  alg: z.literal("dir"),
+  enc: z.literal("A256GCM"),
+  kid: z.string().max(16),
+  v: z.literal(1),
+  name: z.string(),
+  sandbox: z.string(),
+});
+
+const ours: ReadonlySet<string> = new Set(CONTROLLER_VARIABLES);
+
+/** Whether it is a sealed variable or the key to it, which nobody needs but who opens them. */
+export function isSealing(name: string): boolean {
+  return name === KEYS || name.startsWith(PREFIX);
+}
 
 /**
- * The machine's environment with the variables that the Worker sealed in it, and without the sealed text and its key. An
- * environment in which nothing is sealed is taken as it is. The format is told in the Worker's src/crypto/sealed-env.ts.
+ * The machine's environment with the variables that the Worker sealed in it, and without the sealed texts and their key. All of
+ * them open, or none is used. An environment in which nothing is sealed is taken as it is. The format is told in the Worker's
+ * src/crypto/sealed-env.ts.
  */
-export function unsealEnvironment(machine: Environment): Unsealed {
-  const env: Record<string, string | undefined> = { ...machine };
-  const parts: string[] = [];
-  for (let part = 1; part <= PARTS_MAX; part += 1) {
-    const name = part === 1 ? SEALED : `${SEALED}_${part}`;
-    const text = env[name] ?? "";
-    delete env[name];
-    if (text === "") break;
-    parts.push(text);
-  }
-  delete env[KEY];
-  if (parts.length === 0) return { ok: true, env };
+export async function unsealEnvironment(machine: Environment): Promise<Unsealed> {
+  const plain = Object.fromEntries(Object.entries(machine).filter(([name]) => !isSealing(name)));
+  const sealed = Object.entries(machine).filter(
+    (entry): entry is [string, string] => entry[0].startsWith(PREFIX) && (entry[1] ?? "") !== "",
+  );
+  if (sealed.length === 0) return { ok: true, env: plain, ignored: [] };
+  if (sealed.length > VARIABLES_MAX) return failed(`more than ${VARIABLES_MAX} variables are sealed`);
 
   const sandboxId = machine[SANDBOX_ID] ?? "";
   if (sandboxId === "") return failed(`${SANDBOX_ID} is missing`);
-  const givenKey = machine[KEY] ?? "";
-  if (givenKey === "") return failed(`${KEY} is missing`);
-  const key = Buffer.from(givenKey, "base64");
-  if (key.length !== KEY_BYTES) return failed(`${KEY} is not a key`);
-  const text = parts.join("");
-  if (!/^v1\.[A-Za-z0-9_-]+$/.test(text)) return failed(`${SEALED} has an unknown format`);
-  const variables = open(Buffer.from(text.slice(VERSION_PREFIX.length), "base64url"), key, sandboxId);
-  if (variables === null) return failed(`${SEALED} does not open with ${KEY} for this sandbox`);
-  return { ok: true, env: { ...env, ...variables, [SANDBOX_ID]: sandboxId } };
+  const given = machine[KEYS] ?? "";
+  if (given === "") return failed(`${KEYS} is missing`);
+  const keys = readKeys(given);
+  if (keys === null) return failed(`${KEYS} is not a key`);
+
+  const opened: Record<string, string> = {};
+  const ignored: string[] = [];
+  const problems: string[] = [];
+  for (const [name, jwe] of sealed) {
+    const result = await open(jwe, name, sandboxId, keys);
+    if (!result.ok) problems.push(`${name} ${result.problem}`);
+    else if (ours.has(result.name) || variableNameSchema.safeParse(result.name).success)
+      opened[result.name] = result.value;
+    else ignored.push(result.name);
+  }
+  if (problems.length > 0) return { ok: false, problems: problems.slice(0, PROBLEMS_MAX) };
+  return { ok: true, env: { ...plain, ...opened, [SANDBOX_ID]: sandboxId }, ignored };
 }
 
 function failed(problem: string): Unsealed {
   return { ok: false, problems: [problem] };
 }
 
-function open(sealed: Buffer, key: Buffer, sandboxId: string): Record<string, string> | null {
-  if (sealed.length < NONCE_BYTES + TAG_BYTES) return null;
+/** Keys by their ids: `id:base64`, comma-separated, or one without an id. Null where anything of it is no key. */
+function readKeys(text: string): ReadonlyMap<string, Uint8Array> | null {
+  const items = text.split(",");
+  if (items.length > KEYS_MAX) return null;
+  const keys = new Map<string, Uint8Array>();
+  for (const item of items) {
+    const [, id = FIRST_KEY_ID, base64 = ""] = /^(?:([1-9]\d{0,6}):)?([A-Za-z0-9+/=]+)$/.exec(item) ?? [];
+    const key = new Uint8Array(Buffer.from(base64, "base64"));
+    if (key.length !== KEY_BYTES || keys.has(id)) return null;
+    keys.set(id, key);
+  }
+  return keys;
+}
+
+type Opened =
+  | { readonly ok: true; readonly name: string; readonly value: string }
+  | { readonly ok: false; readonly problem: string };
+
+async function open(
+  jwe: string,
+  variable: string,
+  sandboxId: string,
+  keys: ReadonlyMap<string, Uint8Array>,
+): Promise<Opened> {
+  const header = headerOf(jwe);
+  if (header === null) return { ok: false, problem: "has an unknown format" };
+  if (PREFIX + header.name !== variable) return { ok: false, problem: "is sealed for another name" };
+  if (header.sandbox !== sandboxId) return { ok: false, problem: "is sealed for another sandbox" };
+  const key = keys.get(header.kid);
+  if (key === undefined) return { ok: false, problem: `is sealed with a key that ${KEYS} does not have` };
   try {
-    const decipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, NONCE_BYTES), {
-      authTagLength: TAG_BYTES,
+    const { plaintext } = await compactDecrypt(jwe, key, {
+      keyManagementAlgorithms: ["dir"],
+      contentEncryptionAlgorithms: ["A256GCM"],
     });
-    decipher.setAAD(Buffer.from(sandboxId));
-    decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
-    const plain = decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES), undefined, "utf8");
-    return variablesSchema.parse(JSON.parse(plain + decipher.final("utf8")));
+    const value = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(plaintext);
+    return { ok: true, name: header.name, value };
   } catch {
-    // A wrong key, another sandbox's text and an altered one all fail at the tag; which it was can't be told.
+    // A wrong key and an altered text both fail at the tag; which it was can't be told.
+    return { ok: false, problem: `does not open with ${KEYS}` };
+  }
+}
+
+function headerOf(jwe: string): z.infer<typeof headerSchema> | null {
+  try {
+    return headerSchema.parse(decodeProtectedHeader(jwe));
+  } catch {
     return null;
   }
 }

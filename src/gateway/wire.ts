@@ -23,6 +23,16 @@ export const variableNameSchema = z
   .regex(/^[A-Z_][A-Z0-9_]*$/, "has characters other than A-Z, 0-9 and _")
   .refine((name) => !RESERVED_VARIABLE.test(name), "is reserved");
 
+/** What the Worker tells a controller beside the user's settings. */
+export const CONTROLLER_VARIABLES = [
+  "KILOCLAW_SANDBOX_ID",
+  "KILOCLAW_GATEWAY_TOKEN",
+  "KILOCLAW_PROXY_TOKEN",
+  "KILOCLAW_GENERATION",
+  "KILOCLAW_SECRET_NAMES",
+  "OPENCLAW_ALLOWED_ORIGINS",
+] as const;
+
 /** `GET /_kilo/health`, without authentication. `stage` is a generic label, never a cause or a value. */
 export const controllerHealthSchema = z.object({
   state: z.enum(["starting", "ready", "degraded"]),
