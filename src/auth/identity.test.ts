@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { toHex } from "../hex.ts";
 import { volumeNameOf } from "../instance/names.ts";
-import { machineTokensOf } from "./machine-tokens.ts";
+import { envKeyOf, machineTokensOf } from "./machine-tokens.ts";
 import { sandboxIdOf } from "./sandbox-id.ts";
 import { secretsEqual } from "./secrets.ts";
 
@@ -45,11 +45,22 @@ it("derives the gateway token as HMAC-SHA256 of the sandbox id, and others for o
   expect(tokens.gatewayToken).toBe("f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8");
   expect(tokens.proxyToken).toMatch(/^[0-9a-f]{64}$/);
   expect(tokens.proxyToken).not.toBe(tokens.gatewayToken);
-  const envKey = Uint8Array.from(atob(tokens.envKey), (char) => char.codePointAt(0) ?? 0);
-  expect(envKey).toHaveLength(32);
-  expect([tokens.gatewayToken, tokens.proxyToken]).not.toContain(toHex(envKey.buffer));
   const other = await machineTokensOf("key", "another-sandbox");
-  expect(new Set([...Object.values(tokens), ...Object.values(other)]).size).toBe(6);
+  expect(new Set([...Object.values(tokens), ...Object.values(other)]).size).toBe(4);
+});
+
+it("derives a key for each version of a machine's sealed environment, the first as it always was", async () => {
+  const sandboxId = "dXNlci0x";
+  const tokens = await machineTokensOf("key", sandboxId);
+  const keys = await Promise.all([1, 2, 3].map((version) => envKeyOf("key", sandboxId, version)));
+  const bytes = keys.map((key) => Uint8Array.from(atob(key), (char) => char.codePointAt(0) ?? 0));
+  expect(bytes.map(({ length }) => length)).toEqual([32, 32, 32]);
+  const all = [...bytes.map(({ buffer }) => toHex(buffer)), ...Object.values(tokens)];
+  expect(new Set(all).size).toBe(5);
+  expect(await envKeyOf("a secret of the Worker, long enough", sandboxId, 1)).toBe(
+    "ytFQO1qGju9OGgHGEXaisbQPyAuYKj8hePcoMam5kOg=",
+  );
+  expect(await envKeyOf("key", "another", 1)).not.toBe(keys[0]);
 });
 
 it("compares secrets by value, prefixes and lengths included", async () => {

@@ -8,15 +8,29 @@ export type MachineTokens = {
   gatewayToken: string;
   /** Value of `x-kiloclaw-proxy-token`: proof that a request came through the Worker. Lower-case hex, 64 characters. */
   proxyToken: string;
-  /** Opens the machine's sealed environment (src/crypto/sealed-env.ts). Base64 of 32 bytes. */
-  envKey: string;
 };
 
 /**
- * Derives all of them from `GATEWAY_TOKEN_SECRET` (HMAC-SHA256, RFC 2104). The gateway token is the HMAC of the sandbox
- * id; the others have labels that no sandbox id can begin with, so none is ever another.
+ * Derives both from `GATEWAY_TOKEN_SECRET` (HMAC-SHA256, RFC 2104). The gateway token is the HMAC of the sandbox id; whatever
+ * else is derived has a label that no sandbox id can begin with, so none is ever another.
  */
 export async function machineTokensOf(secret: string, sandboxId: string): Promise<MachineTokens> {
+  const sign = await signerOf(secret);
+  const [gatewayToken, proxyToken] = await Promise.all([sign(sandboxId), sign(`proxy-token:${sandboxId}`)]);
+  return { gatewayToken: toHex(gatewayToken), proxyToken: toHex(proxyToken) };
+}
+
+/**
+ * The key that opens the machine's sealed environment (src/crypto/sealed-env.ts), likewise derived: base64 of 32 bytes. Each
+ * version, counted from 1, is a key of its own.
+ */
+export async function envKeyOf(secret: string, sandboxId: string, version: number): Promise<string> {
+  const sign = await signerOf(secret);
+  const label = version === 1 ? "env-key" : `env-key:v${version}`;
+  return btoa(String.fromCharCode(...new Uint8Array(await sign(`${label}:${sandboxId}`))));
+}
+
+async function signerOf(secret: string): Promise<(text: string) => Promise<ArrayBuffer>> {
   const key = await crypto.subtle.importKey(
     "raw",
     encoder.encode(secret),
@@ -24,15 +38,5 @@ export async function machineTokensOf(secret: string, sandboxId: string): Promis
     false,
     ["sign"],
   );
-  const sign = (text: string): Promise<ArrayBuffer> => crypto.subtle.sign("HMAC", key, encoder.encode(text));
-  const [gatewayToken, proxyToken, envKey] = await Promise.all([
-    sign(sandboxId),
-    sign(`proxy-token:${sandboxId}`),
-    sign(`env-key:${sandboxId}`),
-  ]);
-  return {
-    gatewayToken: toHex(gatewayToken),
-    proxyToken: toHex(proxyToken),
-    envKey: btoa(String.fromCharCode(...new Uint8Array(envKey))),
-  };
+  return (text) => crypto.subtle.sign("HMAC", key, encoder.encode(text));
 }

@@ -1,88 +1,107 @@
+import { decodeProtectedHeader } from "jose";
 import { describe, expect, it } from "vitest";
-import { machineTokensOf } from "../auth/machine-tokens.ts";
-import { openEnv, sealEnv, sealMachineEnv } from "./sealed-env.ts";
+import { envKeyOf } from "../auth/machine-tokens.ts";
+import { type EnvKey, envKeysText, openMachineEnv, sealMachineEnv } from "./sealed-env.ts";
 import fixture from "./testing/sealed-env.json";
 
-const { envKey, sandboxId, env, sealed } = fixture;
+const { sandboxId, keys, sealed, env } = fixture;
+const key: EnvKey = { version: 7, key: btoa("k".repeat(32)) };
+const MANY = String.fromCodePoint(...Array.from({ length: 0x500 }, (_, i) => i + 1), 0xfeff, 0x1f600);
 
-it("opens what was sealed by the format's other implementation", async () => {
-  expect(await openEnv(sealed, envKey, sandboxId)).toEqual({ kind: "opened", env });
+const keyOf = (known: readonly EnvKey[]) => async (version: number) =>
+  known.find((one) => one.version === version)?.key ?? btoa("another key".padEnd(32));
+
+it("opens what was sealed by another implementation, with the keys of two versions", async () => {
+  const machine = { KILOCLAW_SANDBOX_ID: sandboxId, ...sealed };
+  expect(await openMachineEnv(machine, sandboxId, keyOf(keys))).toEqual({
+    env: { KILOCLAW_SANDBOX_ID: sandboxId, ...env },
+    keyVersion: 7,
+  });
 });
 
 it.each([
-  ["nothing", {}],
   ["what a user has", env],
-  [
-    "every character",
-    { ALL: String.fromCodePoint(...Array.from({ length: 0x500 }, (_, i) => i + 1), 0x1f600) },
-  ],
-  ["more than one argument list takes", { LONG: "x".repeat(400_000) }],
+  ["every character", { ALL: MANY }],
+  ["nothing in a variable", { EMPTY: "" }],
+  ["names of ours", { KILOCLAW_GATEWAY_TOKEN: "t", ENV_2: "looks like an older format's" }],
 ])("gives back %s", async (_what, variables) => {
-  const text = await sealEnv(variables, envKey, sandboxId);
-  expect(text).toMatch(/^v1\.[A-Za-z0-9_-]+$/);
-  expect(await openEnv(text, envKey, sandboxId)).toEqual({ kind: "opened", env: variables });
+  const machine = await sealMachineEnv(variables, key, sandboxId);
+  expect(await openMachineEnv(machine, sandboxId, keyOf([key]))).toEqual({
+    env: { KILOCLAW_SANDBOX_ID: sandboxId, ...variables },
+    keyVersion: 7,
+  });
 });
 
-it("takes the key that is derived for a machine", async () => {
-  const tokens = await machineTokensOf("a secret of the Worker, long enough", sandboxId);
-  const text = await sealEnv(env, tokens.envKey, sandboxId);
-  expect(await openEnv(text, tokens.envKey, sandboxId)).toEqual({ kind: "opened", env });
+it("takes an environment in which nothing is sealed as it is", async () => {
+  expect(await openMachineEnv(env, sandboxId, keyOf([]))).toEqual({ env, keyVersion: null });
 });
 
-it("never makes the same text twice, and shows no value in it", async () => {
-  const texts = await Promise.all([1, 2, 3].map(() => sealEnv(env, envKey, sandboxId)));
-  expect(new Set(texts).size).toBe(3);
-  for (const value of Object.values(env)) expect(texts.join()).not.toContain(value);
+it("takes the keys that are derived for a machine", async () => {
+  const derived = { version: 3, key: await envKeyOf("a secret of the Worker", sandboxId, 3) };
+  const machine = await sealMachineEnv(env, derived, sandboxId);
+  expect(await openMachineEnv(machine, sandboxId, keyOf([derived]))).toMatchObject({ env });
 });
 
-describe("does not open", () => {
-  const another = btoa("k".repeat(32));
+it("never makes the same text twice, says for whom each is, and shows no value in it", async () => {
+  const [one, two] = await Promise.all([1, 2].map(() => sealMachineEnv(env, key, sandboxId)));
+  expect(Object.keys(one ?? {}).toSorted()).toEqual(
+    ["KILOCLAW_SANDBOX_ID", ...Object.keys(env).map((name) => `KILOCLAW_SEALED_${name}`)].toSorted(),
+  );
+  expect(one?.["KILOCLAW_SEALED_MY_TEXT"]).not.toBe(two?.["KILOCLAW_SEALED_MY_TEXT"]);
+  expect(decodeProtectedHeader(one?.["KILOCLAW_SEALED_MY_TEXT"] ?? "")).toEqual({
+    alg: "dir",
+    enc: "A256GCM",
+    kid: "7",
+    v: 1,
+    name: "MY_TEXT",
+    sandbox: sandboxId,
+  });
+  for (const value of Object.values(env)) expect(JSON.stringify([one, two])).not.toContain(value);
+});
+
+it("seals the longest value into one variable that a program can be started with", async () => {
+  const machine = await sealMachineEnv({ ["N".repeat(128)]: "日".repeat(10_922) }, key, sandboxId);
+  for (const [name, value] of Object.entries(machine)) {
+    expect(`${name}=${value}`.length).toBeLessThan(64 * 1024);
+  }
+});
+
+it("names each key in the app's secret, the current one first", () => {
+  expect(envKeysText(keys)).toBe(`7:${keys[0]?.key},6:${keys[1]?.key}`);
+});
+
+describe("S03: a sealed variable does not open", () => {
+  const NAME = "KILOCLAW_SEALED_MY_TEXT";
+  const text = sealed.KILOCLAW_SEALED_MY_TEXT;
   it.each([
-    ["with another key", sealed, another, sandboxId, "not_authentic"],
-    ["for another sandbox", sealed, envKey, "dXNlci0y", "not_authentic"],
-    ["what was altered", altered(sealed), envKey, sandboxId, "not_authentic"],
-    ["what was cut", sealed.slice(0, -8), envKey, sandboxId, "not_authentic"],
-    ["what was cut to nearly nothing", sealed.slice(0, 20), envKey, sandboxId, "unreadable"],
-    ["nothing", "", envKey, sandboxId, "unreadable"],
-    ["another version", sealed.replace("v1.", "v2."), envKey, sandboxId, "unreadable"],
-    ["what is no base64url", "v1.***", envKey, sandboxId, "unreadable"],
-    ["with a short key", sealed, btoa("short"), sandboxId, "unusable_key"],
-    ["with a key that is no base64", sealed, "***", sandboxId, "unusable_key"],
-    ["without a key", sealed, "", sandboxId, "unusable_key"],
-  ])("%s", async (_what, text, key, sandbox, kind) => {
-    expect(await openEnv(text, key, sandbox)).toEqual({ kind });
+    ["under another name", { KILOCLAW_SEALED_OTHER: text }, sandboxId, keys],
+    ["for another sandbox", { [NAME]: text }, "dXNlci0y", keys],
+    ["without its key", { [NAME]: text }, sandboxId, []],
+    [
+      "with the name in its header changed",
+      { KILOCLAW_SEALED_OTHER: moved(text, { name: "OTHER" }) },
+      sandboxId,
+      keys,
+    ],
+    [
+      "with the sandbox in its header changed",
+      { [NAME]: moved(text, { sandbox: "dXNlci0y" }) },
+      "dXNlci0y",
+      keys,
+    ],
+    ["as another version of the format", { [NAME]: moved(text, { v: 2 }) }, sandboxId, keys],
+    ["with another key's id", { [NAME]: moved(text, { kid: "7" }) }, sandboxId, keys],
+    ["by another algorithm", { [NAME]: moved(text, { alg: "A256KW" }) }, sandboxId, keys],
+    ["when it was altered", { [NAME]: `${text.slice(0, -4)}AAAA` }, sandboxId, keys],
+    ["when it is no JWE", { [NAME]: "text" }, sandboxId, keys],
+    ["when another beside it does not", { ...sealed, [NAME]: "" }, sandboxId, keys],
+  ])("%s", async (_what, machine, sandbox, known) => {
+    expect(await openMachineEnv(machine, sandbox, keyOf(known))).toBeNull();
   });
 });
 
-describe("a machine's variables", () => {
-  it("are its sandbox id and one sealed text", async () => {
-    const variables = await sealMachineEnv(env, envKey, sandboxId);
-    expect(Object.keys(variables)).toEqual(["KILOCLAW_SANDBOX_ID", "KILOCLAW_SEALED_ENV"]);
-    expect(variables["KILOCLAW_SANDBOX_ID"]).toBe(sandboxId);
-    const opened = await openEnv(variables["KILOCLAW_SEALED_ENV"] ?? "", envKey, sandboxId);
-    expect(opened).toEqual({ kind: "opened", env });
-  });
-
-  it("are no longer than a program can be started with, however much a user has", async () => {
-    const large = Object.fromEntries(Array.from({ length: 16 }, (_, i) => [`V${i}`, "x".repeat(16_384)]));
-    const { KILOCLAW_SANDBOX_ID, ...parts } = await sealMachineEnv(large, envKey, sandboxId);
-    expect(KILOCLAW_SANDBOX_ID).toBe(sandboxId);
-    expect(Object.keys(parts)).toEqual([
-      "KILOCLAW_SEALED_ENV",
-      "KILOCLAW_SEALED_ENV_2",
-      "KILOCLAW_SEALED_ENV_3",
-      "KILOCLAW_SEALED_ENV_4",
-    ]);
-    for (const [name, part] of Object.entries(parts)) {
-      expect(`${name}=${part}`.length).toBeLessThan(128 * 1024);
-    }
-    const opened = await openEnv(Object.values(parts).join(""), envKey, sandboxId);
-    expect(opened).toEqual({ kind: "opened", env: large });
-  });
-});
-
-/** With one bit turned in its middle. */
-function altered(text: string): string {
-  const at = Math.floor(text.length / 2);
-  return text.slice(0, at) + (text[at] === "A" ? "B" : "A") + text.slice(at + 1);
+function moved(jwe: string, change: Record<string, unknown>): string {
+  const [, ...rest] = jwe.split(".");
+  const header = btoa(JSON.stringify({ ...decodeProtectedHeader(jwe), ...change }));
+  return [header.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", ""), ...rest].join(".");
 }

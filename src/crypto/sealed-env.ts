@@ -1,116 +1,117 @@
+import { CompactEncrypt, compactDecrypt, decodeProtectedHeader } from "jose";
 import { z } from "zod";
 
 /**
  * A machine's environment, sealed: Fly keeps `config.env` readable for everybody who may read the machine, an app's secrets for
- * nobody. So the variables go into the one as a sealed text, and the key that opens it into the other.
+ * nobody. So the variables go into the one sealed, and the key that opens them into the other.
  *
- * The format, which the controller's own opener (controller/sealed-env.ts) reads too: `v1.` and the base64url without padding of
- * nonce (12 bytes), ciphertext and tag (16 bytes) of AES-256-GCM (NIST SP 800-38D) over the variables as one JSON object, with
- * the sandbox id as additional data, so that no machine opens what was sealed for another.
+ * The format, which the controller's own opener (controller/sealed-env.ts) reads too: a variable NAME is the compact JWE (RFC
+ * 7516, `dir` and `A256GCM`) of its value, in `KILOCLAW_SEALED_NAME`. Its protected header, which is authenticated, has the
+ * key's id, the format's version `v`, the variable's name and the sandbox id, so that none opens under another name or in
+ * another tenant's machine.
  */
-export type OpenedEnv =
-  | { kind: "opened"; env: Record<string, string> }
-  /** The key is no key: not the base64 of 32 bytes. */
-  | { kind: "unusable_key" }
-  /** The text is of another version, or cut. */
-  | { kind: "unreadable" }
-  /** Another key, another sandbox, or altered since. */
-  | { kind: "not_authentic" };
+export type EnvKey = {
+  /** Counts the tenant's keys, from 1; as text it is the key's id. */
+  version: number;
+  /** Base64 of 32 bytes. */
+  key: string;
+};
 
-const VERSION_PREFIX = "v1.";
-const KEY_BYTES = 32;
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
-/** Linux starts no program with a variable of more than 128 KiB (MAX_ARG_STRLEN, execve(2)); a user may have more in all. */
-const PART_CHARS_MAX = 100_000;
+const PREFIX = "KILOCLAW_SEALED_";
+const SANDBOX_ID = "KILOCLAW_SANDBOX_ID";
 
-const envSchema = z.record(z.string(), z.string());
+const headerSchema = z.strictObject({
+  alg: z.literal("dir"),
+  enc: z.literal("A256GCM"),
+  kid: z.string().regex(/^[1-9]\d{0,6}$/),
+  v: z.literal(1),
+  name: z.string(),
+  sandbox: z.string(),
+});
 
-/**
- * Everything that a machine finds in `config.env`: its sandbox id, and `env` sealed in `KILOCLAW_SEALED_ENV`, which goes on in
- * `KILOCLAW_SEALED_ENV_2` and so on where it is long. The app's secret `KILOCLAW_ENV_KEY` is to be `envKey`.
- */
+/** Everything that a machine finds in `config.env`: its sandbox id, and each variable sealed by itself. */
 export async function sealMachineEnv(
   env: Record<string, string>,
-  envKey: string,
+  envKey: EnvKey,
   sandboxId: string,
 ): Promise<Record<string, string>> {
-  const sealed = await sealEnv(env, envKey, sandboxId);
-  const variables: Record<string, string> = { KILOCLAW_SANDBOX_ID: sandboxId };
-  for (let part = 1, from = 0; from < sealed.length; part += 1, from += PART_CHARS_MAX) {
-    const name = part === 1 ? "KILOCLAW_SEALED_ENV" : `KILOCLAW_SEALED_ENV_${part}`;
-    variables[name] = sealed.slice(from, from + PART_CHARS_MAX);
-  }
-  return variables;
+  const key = bytesOf(envKey.key);
+  const sealed = Object.entries(env)
+    .filter(([name]) => name !== SANDBOX_ID)
+    .map(async ([name, value]) => {
+      const header = {
+        alg: "dir",
+        enc: "A256GCM",
+        kid: String(envKey.version),
+        v: 1,
+        name,
+        sandbox: sandboxId,
+      };
+      const jwe = await new CompactEncrypt(new TextEncoder().encode(value))
+        .setProtectedHeader(header)
+        .encrypt(key);
+      return [PREFIX + name, jwe] as const;
+    });
+  return { [SANDBOX_ID]: sandboxId, ...Object.fromEntries(await Promise.all(sealed)) };
 }
 
-/** Seals under a fresh nonce: the same variables give another text each time. `envKey` is that of `machineTokensOf`. */
-export async function sealEnv(
+/** The value of the app's secret `KILOCLAW_ENV_KEY`: each key with its id, the current one first. */
+export function envKeysText(keys: readonly EnvKey[]): string {
+  return keys.map(({ version, key }) => `${version}:${key}`).join(",");
+}
+
+/** What was opened, and by which key; without a key where nothing was sealed. */
+export type OpenedEnv = { env: Record<string, string>; keyVersion: number | null };
+
+/**
+ * Opens what `sealMachineEnv` made, or takes an environment as it is in which nothing is sealed. Null where anything of it
+ * can't be opened; nothing of a text or a key is in that.
+ *
+ * @param keyOf the key of a version, in base64
+ */
+export async function openMachineEnv(
   env: Record<string, string>,
-  envKey: string,
   sandboxId: string,
-): Promise<string> {
-  const key = await importKey(envKey);
-  if (key === null) throw new TypeError("The key of a sealed environment is the base64 of 32 bytes");
-  const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
-  const plain = new TextEncoder().encode(JSON.stringify(env));
-  const sealed = await crypto.subtle.encrypt(gcm(nonce, sandboxId), key, plain);
-  return VERSION_PREFIX + toBase64url(nonce, new Uint8Array(sealed));
-}
-
-/** Opens what `sealEnv` made. Nothing of the text or the key is in a failure. */
-export async function openEnv(sealed: string, envKey: string, sandboxId: string): Promise<OpenedEnv> {
-  const key = await importKey(envKey);
-  if (key === null) return { kind: "unusable_key" };
-  const bytes = sealed.startsWith(VERSION_PREFIX) ? fromBase64(sealed.slice(VERSION_PREFIX.length)) : null;
-  if (bytes === null || bytes.length < NONCE_BYTES + TAG_BYTES) return { kind: "unreadable" };
-  const nonce = bytes.subarray(0, NONCE_BYTES);
-  let plain: ArrayBuffer;
-  try {
-    plain = await crypto.subtle.decrypt(gcm(nonce, sandboxId), key, bytes.subarray(NONCE_BYTES));
-  } catch {
-    // WebCrypto says no more than that the tag is not the right one.
-    return { kind: "not_authentic" };
-  }
-  const env = readVariables(new TextDecoder().decode(plain));
-  return env === null ? { kind: "unreadable" } : { kind: "opened", env };
-}
-
-function readVariables(text: string): Record<string, string> | null {
-  try {
-    return envSchema.parse(JSON.parse(text));
-  } catch {
-    return null;
-  }
-}
-
-function gcm(iv: Uint8Array<ArrayBuffer>, sandboxId: string) {
-  return { name: "AES-GCM", iv, additionalData: new TextEncoder().encode(sandboxId) };
-}
-
-async function importKey(envKey: string): Promise<CryptoKey | null> {
-  const bytes = fromBase64(envKey);
-  if (bytes?.length !== KEY_BYTES) return null;
-  return crypto.subtle.importKey("raw", bytes, "AES-GCM", false, ["encrypt", "decrypt"]);
-}
-
-/** Chunked, since an argument list can't be as long as an environment. */
-function toBase64url(...parts: Uint8Array[]): string {
-  let binary = "";
-  for (const part of parts) {
-    for (let from = 0; from < part.length; from += 8_192) {
-      binary += String.fromCharCode(...part.subarray(from, from + 8_192));
+  keyOf: (version: number) => Promise<string>,
+): Promise<OpenedEnv | null> {
+  const opened: Record<string, string> = {};
+  let keyVersion: number | null = null;
+  for (const [name, value] of Object.entries(env)) {
+    if (!name.startsWith(PREFIX)) {
+      opened[name] = value;
+      continue;
     }
+    const header = headerOf(value);
+    if (header === null || header.sandbox !== sandboxId || PREFIX + header.name !== name) return null;
+    const version = Number(header.kid);
+    const text = await open(value, bytesOf(await keyOf(version)));
+    if (text === null) return null;
+    opened[header.name] = text;
+    keyVersion = Math.max(version, keyVersion ?? 0);
   }
-  return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  return { env: opened, keyVersion };
 }
 
-/** Bytes of base64 in either alphabet; null for anything else. */
-function fromBase64(text: string): Uint8Array<ArrayBuffer> | null {
+function headerOf(jwe: string): z.infer<typeof headerSchema> | null {
   try {
-    const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
-    return Uint8Array.from(binary, (char) => char.charCodeAt(0));
+    return headerSchema.parse(decodeProtectedHeader(jwe));
   } catch {
     return null;
   }
+}
+
+async function open(jwe: string, key: Uint8Array): Promise<string | null> {
+  try {
+    const { plaintext } = await compactDecrypt(jwe, key, {
+      keyManagementAlgorithms: ["dir"],
+      contentEncryptionAlgorithms: ["A256GCM"],
+    });
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(plaintext);
+  } catch {
+    return null;
+  }
+}
+
+function bytesOf(base64: string): Uint8Array {
+  return Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
 }

@@ -5,7 +5,7 @@ import type { Health } from "../gateway/health.ts";
 import type { InstanceEvent } from "./events.ts";
 import { createReconciler, type LoopPorts, type Reconciler } from "./loop.ts";
 import { createSecretBox } from "../crypto/secret-box.ts";
-import { envSeal } from "./env-seal.ts";
+import { createEnvSeal } from "./env-seal.ts";
 import { type InstanceState, type Intent, withIntent } from "./state.ts";
 import { toldController } from "./testing/controller.ts";
 import { HOUR_MS, NOW, record, SECOND_MS } from "./testing/records.ts";
@@ -53,7 +53,7 @@ function stage(userId: string, fields: Partial<InstanceState> = {}, ports: Parti
     health: async () => ready,
     controller: toldController,
     tokens: async () => TOKENS,
-    envSeal,
+    envSeal: createEnvSeal("a secret of the test"),
     secretBox: createSecretBox({ current: null, previous: null }),
     warn: () => undefined,
     onWork: async () => undefined,
@@ -84,7 +84,7 @@ function stage(userId: string, fields: Partial<InstanceState> = {}, ports: Parti
   return made;
 }
 
-const TOKENS = { gatewayToken: "gateway", proxyToken: "proxy", envKey: "key" };
+const TOKENS = { gatewayToken: "gateway", proxyToken: "proxy" };
 const ready: Health = { kind: "answered", state: "ready", stage: "gateway" };
 const starting: Health = { kind: "answered", state: "starting", stage: "gateway" };
 

@@ -1,16 +1,18 @@
 import { expect, it } from "vitest";
-import { machineTokensOf } from "../auth/machine-tokens.ts";
+import { envKeyOf, machineTokensOf } from "../auth/machine-tokens.ts";
 import { sealSecret } from "../client/index.ts";
 import { createSecretBox } from "../crypto/secret-box.ts";
+import { sealLegacyEnv } from "../crypto/testing/legacy-seal.ts";
 import { newPrivateKey } from "../crypto/testing/private-key.ts";
 import type { MachineRequest } from "../fly/schemas.ts";
-import { envSeal } from "./env-seal.ts";
+import { createEnvSeal } from "./env-seal.ts";
 import { machineRequest, settingsFrom } from "./machine-request.ts";
 import { NO_SETTINGS } from "./settings.ts";
 import type { InstanceState, Settings } from "./state.ts";
 import { ownAppAt, record } from "./testing/records.ts";
 
-const tokens = await machineTokensOf("a secret of the Worker's own", "dXNlci0x");
+const SECRET = "a secret of the Worker's own";
+const tokens = await machineTokensOf(SECRET, "dXNlci0x");
 const DEFAULTS = { image: "registry.fly.io/app@sha256:1", allowedOrigins: ["https://claw.kilo.ai"] };
 const ownApp = ownAppAt("ready", { secretsVersion: 12 });
 
@@ -23,6 +25,7 @@ const everything: Settings = {
 };
 
 const secretBox = createSecretBox({ current: await newPrivateKey(), previous: null });
+const envSeal = createEnvSeal(SECRET);
 const seals = { envSeal, secretBox };
 const us = { sandboxId: "dXNlci0x", userId: "user-1" };
 
@@ -73,7 +76,7 @@ it("shows Fly nothing of a sealed environment, and makes the machine wait for th
   const request = await requestFor({ ownApp, settings: everything });
   expect(request.min_secrets_version).toBe(12);
   const text = JSON.stringify(request);
-  for (const secret of ["hello", "some/model", tokens.gatewayToken, tokens.proxyToken, tokens.envKey]) {
+  for (const secret of ["hello", "some/model", tokens.gatewayToken, tokens.proxyToken]) {
     expect(text).not.toContain(secret);
   }
   expect(request.config.env["KILOCLAW_SANDBOX_ID"]).toBe("dXNlci0x");
@@ -85,24 +88,28 @@ it.each([
 ] as const)("finds the settings again in a %s environment", async (_how, app) => {
   for (const settings of [everything, NO_SETTINGS]) {
     const { config } = await requestFor({ ownApp: app, settings });
-    expect(await settingsFrom(config.env, us, tokens, seals)).toEqual(settings);
+    expect(await settingsFrom(config.env, us, seals)).toMatchObject({ settings });
   }
 });
 
-it("finds them again where they are sealed in many parts", async () => {
-  const envVars = Object.fromEntries(Array.from({ length: 12 }, (_, n) => [`BIG_${n}`, "x".repeat(100_000)]));
-  const settings = { ...NO_SETTINGS, envVars };
-  const { config } = await requestFor({ ownApp, settings });
-  expect(Object.keys(config.env).length).toBeGreaterThan(10);
-  expect(await settingsFrom(config.env, us, tokens, seals)).toEqual(settings);
+it("finds them again where they were sealed in one text, as older machines have them", async () => {
+  const plain = await requestFor({ settings: everything });
+  const text = await sealLegacyEnv(plain.config.env, await envKeyOf(SECRET, "dXNlci0x", 1), "dXNlci0x");
+  const env = {
+    KILOCLAW_SANDBOX_ID: "dXNlci0x",
+    KILOCLAW_SEALED_ENV: text.slice(0, 200),
+    KILOCLAW_SEALED_ENV_2: text.slice(200),
+  };
+  expect(await settingsFrom(env, us, seals)).toEqual({ settings: everything, keyVersion: 1 });
+  expect(await settingsFrom({ ...env, KILOCLAW_SEALED_ENV_2: "" }, us, seals)).toBeNull();
 });
 
 it("reads no settings from what was sealed for another machine, or altered", async () => {
   const { config } = await requestFor({ ownApp, settings: everything });
-  expect(await settingsFrom(config.env, { ...us, sandboxId: "another" }, tokens, seals)).toBeNull();
-  const sealed = config.env["KILOCLAW_SEALED_ENV"] ?? "";
-  const altered = { ...config.env, KILOCLAW_SEALED_ENV: `${sealed.slice(0, -2)}AA` };
-  expect(await settingsFrom(altered, us, tokens, seals)).toBeNull();
+  expect(await settingsFrom(config.env, { ...us, sandboxId: "another" }, seals)).toBeNull();
+  const text = config.env["KILOCLAW_SEALED_GREETING"] ?? "";
+  const altered = { ...config.env, KILOCLAW_SEALED_GREETING: `${text.slice(0, -4)}AAAA` };
+  expect(await settingsFrom(altered, us, seals)).toBeNull();
 });
 
 it("opens what is sealed for the machine alone, and lets a secret take the place of a plain variable", async () => {
@@ -142,7 +149,7 @@ it.each([
     },
   };
   const { config } = await requestFor({ ownApp: app, settings });
-  const found = await settingsFrom(config.env, us, tokens, seals);
+  const found = (await settingsFrom(config.env, us, seals))?.settings;
   expect(found).toMatchObject({
     envVars: { GREETING: "hello" },
     encryptedSecrets: { MY_SECRET: expect.any(String) },

@@ -1,7 +1,9 @@
 import type { MachineTokens } from "../auth/machine-tokens.ts";
 import type { MachineRequest } from "../fly/schemas.ts";
+import type { OpenedEnv } from "../crypto/sealed-env.ts";
 import type { SecretBox } from "../crypto/secret-box.ts";
 import type { MountOptions } from "./observation.ts";
+import { CONTROLLER_VARIABLES } from "../gateway/wire.ts";
 import { METADATA_GENERATION, METADATA_SANDBOX, METADATA_USER, VOLUME_PATH } from "./names.ts";
 import { type OpenedSettings, openSettings, sealSettings } from "./settings-env.ts";
 import type { InstanceState, MachineSize, Settings } from "./state.ts";
@@ -25,16 +27,14 @@ const SANDBOX_ID = "KILOCLAW_SANDBOX_ID";
 /** The names, comma-separated, of what came sealed, so that it is stored sealed again by whoever recovers it from a machine. */
 const SECRET_NAMES = "KILOCLAW_SECRET_NAMES";
 
-/** Closes an environment so that only the holder of the tenant's key reads it, and opens it again. */
+/** Closes an environment so that only the holder of the tenant's key reads it, and opens it again. Keys are counted from 1. */
 export type EnvSeal = {
   /** What Fly is given in the place of `env`. */
-  seal(env: Record<string, string>, envKey: string, sandboxId: string): Promise<Record<string, string>>;
+  seal(env: Record<string, string>, sandboxId: string, keyVersion: number): Promise<Record<string, string>>;
   /** What was sealed, or `env` itself where it is not sealed; null where it can't be opened. */
-  open(
-    env: Record<string, string>,
-    envKey: string,
-    sandboxId: string,
-  ): Promise<Record<string, string> | null>;
+  open(env: Record<string, string>, sandboxId: string): Promise<OpenedEnv | null>;
+  /** The value of the app's secret: this key, and the one before it, by which a machine boots that is not updated yet. */
+  appSecret(sandboxId: string, keyVersion: number): Promise<string>;
 };
 
 /** What stands between Fly and an environment, and between our own record and a secret. */
@@ -62,7 +62,7 @@ export async function machineRequest(
   const opened = await openSettings(state.settings, state.userId, secretBox);
   if (opened.kind === "secrets_unreadable") return opened;
   const plain = machineEnv(opened, sandboxId, tokens, defaults);
-  const env = ownApp === null ? plain : await envSeal.seal(plain, tokens.envKey, sandboxId);
+  const env = ownApp === null ? plain : await envSeal.seal(plain, sandboxId, ownApp.keyVersion);
   const secretsVersion = ownApp?.secretsVersion ?? null;
   const request: MachineRequest = {
     ...(secretsVersion === null ? {} : { min_secrets_version: secretsVersion }),
@@ -98,28 +98,25 @@ export function guestOf(size: MachineSize): MachineRequest["config"]["guest"] {
   return { cpu_kind: size.cpuKind, cpus: size.cpus, memory_mb: size.memoryMb };
 }
 
-/** The settings that a machine's environment was made from; null where it can't be read. */
+/** The settings that a machine's environment was made from, and the key that it was sealed with, if it was. */
+export type FoundSettings = { settings: Settings; keyVersion: number | null };
+
+/** Null where the environment can't be read. */
 export async function settingsFrom(
   env: Record<string, string>,
   { sandboxId, userId }: Pick<InstanceState, "sandboxId" | "userId">,
-  { envKey }: MachineTokens,
   { envSeal, secretBox }: Seals,
-): Promise<Settings | null> {
-  const plain = await envSeal.open(env, envKey, sandboxId);
-  if (plain === null) return null;
-  const secretNames = new Set((plain[SECRET_NAMES] ?? "").split(","));
-  const variables = Object.fromEntries(Object.entries(plain).filter(([name]) => !OUR_NAMES.has(name)));
-  return sealSettings(variables, secretNames, userId, secretBox);
+): Promise<FoundSettings | null> {
+  const opened = await envSeal.open(env, sandboxId);
+  if (opened === null) return null;
+  const secretNames = new Set((opened.env[SECRET_NAMES] ?? "").split(","));
+  const variables = Object.fromEntries(Object.entries(opened.env).filter(([name]) => !OURS.has(name)));
+  const settings = await sealSettings(variables, secretNames, userId, secretBox);
+  return { settings, keyVersion: opened.keyVersion };
 }
 
 /** What a machine is told beside its settings. */
-const OUR_NAMES: ReadonlySet<string> = new Set([
-  SANDBOX_ID,
-  SECRET_NAMES,
-  "KILOCLAW_GATEWAY_TOKEN",
-  "KILOCLAW_PROXY_TOKEN",
-  "OPENCLAW_ALLOWED_ORIGINS",
-]);
+const OURS: ReadonlySet<string> = new Set(CONTROLLER_VARIABLES);
 
 /** The user's own variables first, so that none of ours can be replaced by one of theirs. */
 function machineEnv(

@@ -9,7 +9,7 @@ import { askVersion } from "../gateway/version.ts";
 import { createLogger } from "../log.ts";
 import { openRegistry } from "../registry/registry.ts";
 import { ALARM_WAIT_MS } from "./bounds.ts";
-import { envSeal } from "./env-seal.ts";
+import { createEnvSeal } from "./env-seal.ts";
 import { createKeeper, type Keeper } from "./keeper.ts";
 import { appNameOf, volumeNameOf } from "./names.ts";
 import {
@@ -186,7 +186,7 @@ export class KiloClawInstance extends DurableObject<Env> {
           askVersion({ proxyUrl: flyProxyUrl(fly.proxyUrlPattern, appName), machineId }, gatewayToken),
       },
       tokens: (sandboxId) => machineTokensOf(gatewayTokenSecret, sandboxId),
-      envSeal,
+      envSeal: createEnvSeal(gatewayTokenSecret),
       secretBox: createSecretBox(secretKeys),
       machineDefaults,
       regions: fly.regions,

@@ -175,7 +175,7 @@ describe("what was found again of a lost record", () => {
   };
   const size = { cpuKind: "shared", cpus: 1, memoryMb: 512 } as const;
   const had = { ...NO_SETTINGS, envVars: { A: "1", B: "2" }, kilocodeApiKey: "key" };
-  const found: Outcome = { kind: "recovered", settings: had, size, generation: 4 };
+  const found: Outcome = { kind: "recovered", settings: had, keyVersion: 3, size, generation: 4 };
   const lost = (fields: Partial<InstanceState> = {}) =>
     record({ recovery: recovery({ adoptsIntent: true }), ...fields });
 
@@ -203,7 +203,13 @@ describe("what was found again of a lost record", () => {
   });
 
   it("does without settings that can't be read, and a region that nobody tells", () => {
-    const bare: Outcome = { kind: "recovered", settings: null, size: null, generation: null };
+    const bare: Outcome = {
+      kind: "recovered",
+      settings: null,
+      keyVersion: null,
+      size: null,
+      generation: null,
+    };
     const volume = { id: "vol_1", region: "", hasData: true };
     expect(after(lost(), { ...recover, volume }, bare)).toMatchObject({
       settings: NO_SETTINGS,
@@ -214,6 +220,14 @@ describe("what was found again of a lost record", () => {
     // Of what was wished since, something is known.
     const settings = { ...NO_SETTINGS, kilocodeApiKey: "key" };
     expect(after(lost({ settings }), recover, bare).settingsLost).toBe(false);
+  });
+
+  it("goes on with the key that the machine's environment is sealed with", () => {
+    const ownApp = ownAppAt("created");
+    expect(after(lost({ ownApp }), recover, found).ownApp).toEqual({ ...ownApp, keyVersion: 3 });
+    const untold: Outcome = { ...found, keyVersion: null };
+    expect(after(lost({ ownApp }), recover, untold).ownApp).toEqual(ownApp);
+    expect(after(lost(), recover, found).ownApp).toBeNull();
   });
 
   it("keeps what it found beside for as long as the instance is kept", () => {

@@ -45,7 +45,14 @@ export type Outcome =
   | { kind: "app_missing"; message: string }
   | { kind: "secret_set"; version: number }
   /** What was found in place of the lost record, as far as the machine tells. */
-  | { kind: "recovered"; settings: Settings | null; size: MachineSize | null; generation: number | null }
+  | {
+      kind: "recovered";
+      settings: Settings | null;
+      /** The key that the machine's environment is sealed with. */
+      keyVersion: number | null;
+      size: MachineSize | null;
+      generation: number | null;
+    }
   | { kind: "version_told"; version: ToldVersion }
   /** The controller did not answer. Nothing stands in anybody's way for that. */
   | { kind: "unanswered"; message: string }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createSecretBox } from "../crypto/secret-box.ts";
-import { envSeal } from "./env-seal.ts";
+import { createEnvSeal } from "./env-seal.ts";
 import type { Outcome } from "./outcome.ts";
 import { prepare } from "./perform.ts";
 import { DEFAULT_MACHINE_SIZE } from "./sizes.ts";
@@ -10,7 +10,7 @@ import { type AppAtFly, appAtFly, type Fault, valueOf } from "./testing/app-at-f
 import { toldController } from "./testing/controller.ts";
 import { knownVolume, ownAppAt } from "./testing/records.ts";
 
-const TOKENS = { gatewayToken: "gateway", proxyToken: "proxy", envKey: btoa("k".repeat(32)) };
+const TOKENS = { gatewayToken: "gateway", proxyToken: "proxy" };
 
 async function perform(at: AppAtFly, step: Step, fields: Partial<InstanceState> = {}): Promise<Outcome> {
   const call = await prepare(at.record(fields), step, {
@@ -18,7 +18,7 @@ async function perform(at: AppAtFly, step: Step, fields: Partial<InstanceState> 
     controller: toldController,
     tokens: async () => TOKENS,
     machineDefaults: { image: "registry.fly.io/app:tag", allowedOrigins: [] },
-    envSeal,
+    envSeal: createEnvSeal("a secret of the test"),
     secretBox: createSecretBox({ current: null, previous: null }),
   });
   return call();

@@ -49,8 +49,8 @@ export async function prepare(state: InstanceState, step: Step, ports: PerformPo
     case "assign_address":
       return () => assignAddress(app, step.type, fly);
     case "set_secret": {
-      const { envKey } = await ports.tokens(state.sandboxId);
-      return () => setSecret(app, envKey, fly);
+      const secret = await ports.envSeal.appSecret(state.sandboxId, state.ownApp?.keyVersion ?? 1);
+      return () => setSecret(app, secret, fly);
     }
     case "delete_app":
       return async () => goneIsDone(await fly.deleteApp(app));
@@ -136,8 +136,8 @@ async function assignAddress(app: string, type: "shared_v4" | "v6", fly: FlyClie
   return !result.ok && result.error.kind === "conflict" ? { kind: "done" } : simple(result);
 }
 
-async function setSecret(app: string, envKey: string, fly: FlyClient): Promise<Outcome> {
-  const result = await fly.setSecret(app, ENV_KEY_SECRET, envKey);
+async function setSecret(app: string, secret: string, fly: FlyClient): Promise<Outcome> {
+  const result = await fly.setSecret(app, ENV_KEY_SECRET, secret);
   return result.ok ? { kind: "secret_set", version: result.value.version } : outcomeOf(result.error);
 }
 
@@ -182,16 +182,19 @@ async function recover(
   machineId: string | null,
   ports: PerformPorts,
 ): Promise<Outcome> {
-  if (machineId === null) return { kind: "recovered", settings: null, size: null, generation: null };
+  if (machineId === null) {
+    return { kind: "recovered", settings: null, keyVersion: null, size: null, generation: null };
+  }
   const machine = await ports.fly.getMachine(state.appName, machineId);
   if (!machine.ok) return outcomeOf(machine.error);
   const config = machine.value.config ?? machine.value.incomplete_config;
   const generation = Number.parseInt(config?.metadata?.[METADATA_GENERATION] ?? "", 10);
-  const tokens = await ports.tokens(state.sandboxId);
   const env = config?.env ?? null;
+  const found = env === null ? null : await settingsFrom(env, state, ports);
   return {
     kind: "recovered",
-    settings: env === null ? null : await settingsFrom(env, state, tokens, ports),
+    settings: found?.settings ?? null,
+    keyVersion: found?.keyVersion ?? null,
     size: sizeOf(config?.guest),
     generation: Number.isSafeInteger(generation) ? generation : null,
   };

@@ -1,15 +1,16 @@
-import { newMachine, withFound } from "./changes.ts";
+import { newMachine, withFound, withOwnApp } from "./changes.ts";
+import type { Outcome } from "./outcome.ts";
 import { VOLUME_SIZE_GB } from "./sizes.ts";
-import { type InstanceState, INVENTORY_AFTER_MS, type MachineSize, type Settings } from "./state.ts";
+import { type InstanceState, INVENTORY_AFTER_MS, type Settings } from "./state.ts";
 import type { Step } from "./step.ts";
 
-type Found = { settings: Settings | null; size: MachineSize | null; generation: number | null };
+type Found = Omit<Extract<Outcome, { kind: "recovered" }>, "kind">;
 
 /** The record with what was found in the place of what was lost; a wish that came meanwhile stands. */
 export function withRecovered(
   state: InstanceState,
   step: Extract<Step, { kind: "recover" }>,
-  { settings, size, generation }: Found,
+  { settings, keyVersion, size, generation }: Found,
   now: number,
 ): InstanceState {
   const { machineId, volume, intent } = step;
@@ -17,7 +18,7 @@ export function withRecovered(
   const isChanged = settings !== null && JSON.stringify(known) !== JSON.stringify(settings);
   const isNewer = isChanged || state.generation > 1;
   const found: InstanceState = {
-    ...state,
+    ...withOwnApp(state, keyVersion === null ? {} : { keyVersion }),
     recovery: null,
     doubtful: true,
     inventoryAt: now + INVENTORY_AFTER_MS,

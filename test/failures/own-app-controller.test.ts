@@ -7,6 +7,7 @@ import { type FlyView, flyView } from "./support/fly-view.ts";
 import {
   everythingAtFly,
   foundIn,
+  keyOf,
   OWN_APPS,
   SECRET_SETTINGS,
   secretsOf,
@@ -74,7 +75,7 @@ it("comes back with changed settings, and has told nobody a secret", async () =>
 
   const { sandboxId } = await tenant("anna");
   const secrets = await secretsOf(world, sandboxId);
-  const { envKey } = await tokensOf(world, sandboxId);
+  const envKey = await keyOf(world, sandboxId);
   expect(printed.join("\n")).toContain("the controller listens");
   expect(foundIn([...printed, ...worker.log].join("\n"), { ...secrets, envKey })).toEqual([]);
   expect(foundIn(await everythingAtFly(world), secrets)).toEqual([]);

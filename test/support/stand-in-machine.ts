@@ -13,7 +13,7 @@ import { answerController, startGatewayProcess } from "./stand-in-controller.ts"
  * routes too, and as `rescue` it does so and is degraded (stand-in-controller.ts). A sealed environment it opens as the controller
  * does, and without its key it is `degraded`.
  */
-const unsealed = unsealEnvironment(process.env);
+const unsealed = await unsealEnvironment(process.env);
 const env = unsealed.ok ? unsealed.env : process.env;
 const behaviour = unsealed.ok ? (env["STAND_IN"] ?? "ready") : "degraded";
 const stage = unsealed.ok ? "gateway" : "sealed_environment";

@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { inject } from "vitest";
 import { createFlyClient, type FlyClient } from "../../fly/client.ts";
 import { createSecretBox } from "../../crypto/secret-box.ts";
-import { envSeal } from "../env-seal.ts";
+import { createEnvSeal } from "../env-seal.ts";
 import type { InstanceEvent } from "../events.ts";
 import { createKeeper, type Keeper, type KeeperPorts, type RegistryPort } from "../keeper.ts";
 import { type InstanceState } from "../state.ts";
@@ -79,8 +79,8 @@ export function keeperStage(
     fly: clock.whileTimeStands(fly),
     health: async () => ({ kind: "answered", state: "ready", stage: "gateway" }),
     controller: toldController,
-    tokens: async () => ({ gatewayToken: "gateway", proxyToken: "proxy", envKey: "key" }),
-    envSeal,
+    tokens: async () => ({ gatewayToken: "gateway", proxyToken: "proxy" }),
+    envSeal: createEnvSeal("a secret of the stage"),
     secretBox: createSecretBox({ current: null, previous: null }),
     machineDefaults: { image: "registry.fly.io/app:tag", allowedOrigins: [] },
     warn: (warning) => void warnings.push(warning),

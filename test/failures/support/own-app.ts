@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { machineTokensOf } from "../../../src/auth/machine-tokens.ts";
+import { envKeyOf, machineTokensOf } from "../../../src/auth/machine-tokens.ts";
 import type { World } from "./world.ts";
 
 export const ORG_SLUG = "kilo-tenants";
@@ -30,6 +30,11 @@ export async function secretsOf(world: World, sandboxId: string): Promise<Record
 
 export function tokensOf(world: World, sandboxId: string): ReturnType<typeof machineTokensOf> {
   return machineTokensOf(world.secrets.GATEWAY_TOKEN_SECRET, sandboxId);
+}
+
+/** The key of a version to a machine's sealed environment. */
+export function keyOf(world: World, sandboxId: string, version = 1): Promise<string> {
+  return envKeyOf(world.secrets.GATEWAY_TOKEN_SECRET, sandboxId, version);
 }
 
 /** All that the local Fly has written down, also of what has changed since. */

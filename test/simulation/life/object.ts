@@ -263,7 +263,7 @@ export class SimulatedObject {
   }
 }
 
-const TOKENS = { gatewayToken: "gateway", proxyToken: "proxy", envKey: "key" };
+const TOKENS = { gatewayToken: "gateway", proxyToken: "proxy" };
 
 /** No user here has sealed values. */
 const NO_SECRETS: SecretBox = {
@@ -277,6 +277,7 @@ const NO_SECRETS: SecretBox = {
 function sealBy(after: <T>(why: string, ms: number, value: () => T) => Promise<T>): EnvSeal {
   return {
     seal: (env) => after("seal", INSIDE_MS, () => ({ KILOCLAW_SEALED_ENV: JSON.stringify(env) })),
-    open: (env) => after("open", INSIDE_MS, () => env),
+    open: (env) => after("open", INSIDE_MS, () => ({ env, keyVersion: null })),
+    appSecret: (_sandboxId, keyVersion) => after("key", INSIDE_MS, () => String(keyVersion)),
   };
 }
