@@ -28,8 +28,15 @@ export function settingsAnswer(result: SettingsResult, now: number): Response {
     case "recovering":
     case "settings_lost":
       return refusalAnswer(result);
-    default:
+    case "hindered":
+    case "not_provisioned":
+    case "destroying":
+    case "misconfigured":
+    case "state_unreadable":
+    case "registry_unreachable":
       return operationAnswer(result, now);
+    default:
+      return result satisfies never;
   }
 }
 
