@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Capability, ConfigReport, ControllerHealth, GatewayStatus } from "../src/gateway/wire.ts";
 import { configuredChannels, updateConfigFile, type WriteOutcome } from "./config/file.ts";
 import { NOTHING_WRITTEN, reportOf } from "./config/report.ts";
+import { makeSecretsDirectory, removeSecretsDirectory, writeSecretsFile } from "./config/secrets-file.ts";
 import { configWriterFor } from "./config/versions.ts";
 import { gatewayEnvironment, gatewayPaths, type GatewayPaths } from "./environment.ts";
 import type { Command } from "./gateway/child.ts";
@@ -122,7 +123,7 @@ export function bootMachine(
       const outcome = await writeConfig(paths, found, place, settings, log);
       if (generation === null || outcome === null) return null;
       report = reportOf(outcome, report, settings);
-      if (outcome.kind === "failed" || !(await prepareDirectories(paths, log))) return null;
+      if (outcome.kind === "failed" || !(await prepareDirectories(paths, env, log))) return null;
       installed = { openClaw: found, generation };
       hints ??= await startHints(paths, generation, () => pairing.onHint(), log);
       link.open(generation.credentials(secrets));
@@ -195,6 +196,7 @@ export function bootMachine(
     async shutdown() {
       pairing.close();
       await Promise.all([supervisor.shutdown(), cli.close(), doctor.close()]);
+      await removeSecretsDirectory(paths.secretsFile);
       link.close();
       hints?.close();
       proxy.close();
@@ -251,8 +253,14 @@ async function writeConfig(
   return outcome;
 }
 
-async function prepareDirectories(paths: GatewayPaths, log: Log): Promise<boolean> {
+async function prepareDirectories(
+  paths: GatewayPaths,
+  env: Readonly<Record<string, string | undefined>>,
+  log: Log,
+): Promise<boolean> {
   try {
+    await makeSecretsDirectory(paths.secretsFile);
+    await writeSecretsFile(paths.secretsFile, env);
     await mkdir(paths.workspace, { recursive: true });
     await mkdir(paths.temporaryDir, { recursive: true, mode: 0o700 });
     for (const name of await readdir(paths.temporaryDir)) {

@@ -6,8 +6,7 @@ const GIVEN = "given";
 /** The names among these whose value reaches the gateway. */
 function passed(names: readonly string[]): readonly string[] {
   const machine = Object.fromEntries(names.map((name) => [name, GIVEN]));
-  const secrets = { ownerHeader: "x-kiloclaw-owner-test", password: "derived" };
-  const env = gatewayEnvironment(machine, gatewayPaths("/root"), secrets, "2026.9.6");
+  const env = environmentOf("2026.9.6", machine);
   return names.filter((name) => env[name] === GIVEN);
 }
 
@@ -51,13 +50,24 @@ describe("the gateway's environment", () => {
     ];
     expect(passed(names)).toEqual(names);
   });
+  it.each([
+    ["2026.9.6", ["MY_SETTING"]],
+    ["2026.2.26", ["KILOCODE_API_KEY", "TELEGRAM_BOT_TOKEN", "MY_SETTING"]],
+  ])("has the secrets with %s only where the version does not read them from a file", (version, names) => {
+    const given = {
+      KILOCODE_API_KEY: GIVEN,
+      KILOCODE_DEFAULT_MODEL: GIVEN,
+      TELEGRAM_BOT_TOKEN: GIVEN,
+      MY_SETTING: GIVEN,
+    };
+    const env = environmentOf(version, given);
+    expect(Object.keys(given).filter((name) => env[name] === GIVEN)).toEqual(names);
+    expect("OPENCLAW_KILOCLAW_SECRETS_FILE" in env).toBe(version === "2026.9.6");
+  });
+
   it("keeps the browser's ports of 2026.2.26 shut, which 2026.9.6 does not have", () => {
-    const secrets = { ownerHeader: "x-kiloclaw-owner-test", password: "derived" };
-    const names = ["2026.2.26", "2026.9.6"].map((version) =>
-      Object.keys(gatewayEnvironment({}, gatewayPaths("/root"), secrets, version)),
-    );
-    expect(names[0]).toContain("OPENCLAW_SKIP_BROWSER_CONTROL_SERVER");
-    expect(names[1]).not.toContain("OPENCLAW_SKIP_BROWSER_CONTROL_SERVER");
+    expect(environmentOf("2026.2.26")).toHaveProperty("OPENCLAW_SKIP_BROWSER_CONTROL_SERVER");
+    expect(environmentOf("2026.9.6")).not.toHaveProperty("OPENCLAW_SKIP_BROWSER_CONTROL_SERVER");
   });
 });
 
@@ -73,3 +83,8 @@ it("S05: names what of a machine's variables nobody may set, and none that are t
   };
   expect(ignoredNames(machine)).toEqual(["NODE_OPTIONS", "ld_preload"]);
 });
+
+function environmentOf(version: string, machine: Record<string, string> = {}): Record<string, string> {
+  const secrets = { ownerHeader: "x-kiloclaw-owner-test", password: "derived" };
+  return gatewayEnvironment(machine, gatewayPaths("/root"), secrets, version);
+}

@@ -1,10 +1,13 @@
+import { createHash } from "node:crypto";
+import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { variableNameSchema } from "../src/gateway/wire.ts";
-import { ENV_OWNER_HEADER, ENV_PASSWORD } from "./config/managed.ts";
-import { gatewayVariablesFor } from "./config/versions.ts";
+import { ENV_OWNER_HEADER, ENV_PASSWORD, ENV_SECRETS_FILE } from "./config/managed.ts";
+import { SECRET_VARIABLES } from "./config/references.ts";
+import { gatewayVariablesFor, readsSecretsFile } from "./config/versions.ts";
 import type { GatewaySecrets } from "./secrets.ts";
 
-/** Directories and files of the gateway, all on the volume. */
+/** Directories and files of the gateway, on the volume but for one. */
 export interface GatewayPaths {
   readonly home: string;
   readonly stateDir: string;
@@ -14,6 +17,8 @@ export interface GatewayPaths {
   readonly logFile: string;
   /** Notes the gateway's process. */
   readonly pidFile: string;
+  /** Of a directory of its own on the machine's disk, which is found again after a controller that was killed. */
+  readonly secretsFile: string;
 }
 
 export function gatewayPaths(home: string): GatewayPaths {
@@ -26,7 +31,13 @@ export function gatewayPaths(home: string): GatewayPaths {
     temporaryDir: join(home, ".kiloclaw", "tmp"),
     logFile: join(stateDir, "logs", "openclaw.log"),
     pidFile: join(home, ".kiloclaw", "gateway.json"),
+    secretsFile: join(tmpdir(), `kiloclaw-${digestOf(home)}`, "secrets.json"),
   };
+}
+
+/** Local machines share one disk, each with a volume of its own. */
+function digestOf(home: string): string {
+  return createHash("sha256").update(home).digest("hex").slice(0, 16);
 }
 
 /**
@@ -77,6 +88,9 @@ function isPassedOn(name: string): boolean {
   return PLATFORM.has(name) || variableNameSchema.safeParse(name).success;
 }
 
+/** Which model is the default stands in the configuration, where it can change while the gateway runs. */
+const CONFIGURED_ONLY: readonly string[] = ["KILOCODE_DEFAULT_MODEL"];
+
 /**
  * The gateway's whole environment: the machine's, with the user's own variables, but without our tokens and
  * without names that a user may not set; and with what OpenClaw needs to stay in its place. Sources: OpenClaw's
@@ -94,9 +108,11 @@ export function gatewayEnvironment(
   secrets: GatewaySecrets,
   openClawVersion: string,
 ): Record<string, string> {
+  const readsFile = readsSecretsFile(openClawVersion);
+  const withheld = new Set(readsFile ? [...CONFIGURED_ONLY, ...SECRET_VARIABLES] : CONFIGURED_ONLY);
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(machine)) {
-    if (value !== undefined && isPassedOn(name)) env[name] = value;
+    if (value !== undefined && isPassedOn(name) && !withheld.has(name)) env[name] = value;
   }
   return {
     ...env,
@@ -114,6 +130,7 @@ export function gatewayEnvironment(
     OPENCLAW_NO_AUTO_UPDATE: "1",
     DO_NOT_TRACK: "1",
     ...gatewayVariablesFor(openClawVersion),
+    ...(readsFile ? { [ENV_SECRETS_FILE]: paths.secretsFile } : {}),
     [ENV_PASSWORD]: secrets.password,
     [ENV_OWNER_HEADER]: secrets.ownerHeader,
   };

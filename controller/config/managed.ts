@@ -17,6 +17,7 @@ export interface ManagedInputs {
  */
 export const ENV_OWNER_HEADER = "OPENCLAW_KILOCLAW_OWNER_HEADER";
 export const ENV_PASSWORD = "OPENCLAW_GATEWAY_PASSWORD";
+export const ENV_SECRETS_FILE = "OPENCLAW_KILOCLAW_SECRETS_FILE";
 
 /** A place in the configuration, and what stands there. */
 export type Setting = readonly [Path, Json];

@@ -1,24 +1,34 @@
 import { isObject, valueAt, without, withDefault, withValue, type JsonObject, type Path } from "./json.ts";
 import type { ManagedInputs } from "./managed.ts";
+import { refersTo, type Reference } from "./references.ts";
 
 /** The name of our provider, in the configuration and before a model's name. */
 export const PROVIDER = "kilocode";
-const PROVIDER_KEY = "${KILOCODE_API_KEY}";
+const KEY = "KILOCODE_API_KEY";
 /** What the models behind the Kilo gateway have at least, where the provider does not say more. */
 const CONTEXT_WINDOW_TOKENS = 200_000;
 const ANSWER_TOKENS_MAX = 8_192;
+
+export interface ModelOfVersion {
+  readonly reference: Reference;
+  /** What OpenClaw makes of the providers that it remembers of before, where the user has not said. */
+  readonly mode: "merge" | "replace";
+}
 
 /**
  * Our provider with its model, or without `model` no such provider. The primary model is ours where the user has chosen none or
  * one of ours, and what the user says about our model stays.
  */
-export function applyModel(user: JsonObject, model: ManagedInputs["model"]): JsonObject {
+export function applyModel(
+  user: JsonObject,
+  model: ManagedInputs["model"],
+  version: ModelOfVersion,
+): JsonObject {
   const provider: Path = ["models", "providers", PROVIDER];
   const chosen = primaryModel(user);
   const chosenIsOurs = chosen?.startsWith(`${PROVIDER}/`) ?? false;
   if (model === null) {
-    const isOurs = valueAt(user, [...provider, "apiKey"]) === PROVIDER_KEY;
-    if (!isOurs) return user;
+    if (!refersTo(valueAt(user, [...provider, "apiKey"]), KEY)) return user;
     const config = without(user, provider);
     return chosenIsOurs ? withoutPrimaryModel(config) : config;
   }
@@ -31,9 +41,9 @@ export function applyModel(user: JsonObject, model: ManagedInputs["model"]): Jso
     maxTokens: ANSWER_TOKENS_MAX,
   };
   const others = models.filter((item) => !(isObject(item) && item["id"] === model.id));
-  let config = withDefault(user, ["models", "mode"], "merge");
+  let config = withDefault(user, ["models", "mode"], version.mode);
   config = withValue(config, [...provider, "baseUrl"], model.baseUrl);
-  config = withValue(config, [...provider, "apiKey"], PROVIDER_KEY);
+  config = withValue(config, [...provider, "apiKey"], version.reference(KEY));
   config = withValue(config, [...provider, "api"], "openai-completions");
   config = withValue(config, [...provider, "models"], [entry, ...others]);
   return chosen === null || chosenIsOurs ? withPrimaryModel(config, `${PROVIDER}/${model.id}`) : config;

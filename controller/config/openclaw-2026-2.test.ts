@@ -54,6 +54,19 @@ describe("the configuration for 2026.2.26", () => {
     expect(Object.keys(config["channels"] ?? {})).toEqual(["telegram", "discord", "slack"]);
   });
 
+  it("names the secrets, which it has from the environment, and goes without them again", () => {
+    const config = applyTo2026Dot2({ channels: { telegram: { dmPolicy: "allowlist" } } }, everything);
+    expect(config).toMatchObject({
+      models: { mode: "replace", providers: { kilocode: { apiKey: "KILOCODE_API_KEY" } } },
+      channels: { telegram: { botToken: "${TELEGRAM_BOT_TOKEN}", dmPolicy: "allowlist" } },
+    });
+    const without = applyTo2026Dot2(config, bare);
+    expect(without).not.toHaveProperty("channels");
+    expect(without).not.toHaveProperty(["models", "providers"]);
+    const theirs: JsonObject = { channels: { discord: { token: "their-own" } } };
+    expect(applyTo2026Dot2(theirs, bare)).toMatchObject(theirs);
+  });
+
   it("keeps what the user has in this version's own words, and is changed no further by a second pass", () => {
     const user: JsonObject = {
       canvasHost: { enabled: false },

@@ -9,6 +9,7 @@ import {
   type ManagedInputs,
 } from "./managed.ts";
 import { applyModel } from "./model.ts";
+import { byName, byVariable } from "./references.ts";
 
 /**
  * The user's configuration with our part put in, for OpenClaw 2026.2.
@@ -20,6 +21,8 @@ export function applyTo2026Dot2(user: JsonObject, inputs: ManagedInputs): JsonOb
   let config = applyAccess(user, inputs, { auth: {}, trustedProxy: {}, settings: [] });
   config = withSettings(config, COMMON_SETTINGS);
   config = withDefaults(config, commonDefaults(inputs));
-  config = applyModel(config, inputs.model);
-  return applyChannels(config, inputs.channels, []);
+  // Merged, the first key and the first address would stay in its `models.json`, and this address would win (its
+  // docs/gateway/configuration-reference.md; measured).
+  config = applyModel(config, inputs.model, { reference: byName, mode: "replace" });
+  return applyChannels(config, inputs.channels, { reference: byVariable, plugins: [] });
 }

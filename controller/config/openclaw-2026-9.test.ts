@@ -103,7 +103,7 @@ describe("the model", () => {
       providers: {
         kilocode: {
           baseUrl: "https://models.example/v1",
-          apiKey: "${KILOCODE_API_KEY}",
+          apiKey: { source: "file", provider: "kiloclaw", id: "/KILOCODE_API_KEY" },
           api: "openai-completions",
           models: [{ id: "vendor/model", name: "vendor/model" }],
         },
@@ -149,14 +149,16 @@ describe("the model", () => {
 });
 
 describe("channels", () => {
+  const inFile = (name: string): JsonObject => ({ source: "file", provider: "kiloclaw", id: `/${name}` });
+
   it("refer to their tokens by name, with strangers to be paired", () => {
     const config = applyTo2026Dot9({}, withChannels);
     expect(config["channels"]).toEqual({
-      telegram: { botToken: "${TELEGRAM_BOT_TOKEN}", enabled: true, dmPolicy: "pairing" },
-      discord: { token: "${DISCORD_BOT_TOKEN}", enabled: true, dmPolicy: "pairing" },
+      telegram: { botToken: inFile("TELEGRAM_BOT_TOKEN"), enabled: true, dmPolicy: "pairing" },
+      discord: { token: inFile("DISCORD_BOT_TOKEN"), enabled: true, dmPolicy: "pairing" },
       slack: {
-        botToken: "${SLACK_BOT_TOKEN}",
-        appToken: "${SLACK_APP_TOKEN}",
+        botToken: inFile("SLACK_BOT_TOKEN"),
+        appToken: inFile("SLACK_APP_TOKEN"),
         enabled: true,
         dmPolicy: "pairing",
       },
@@ -175,6 +177,19 @@ describe("channels", () => {
     const without = applyTo2026Dot9(config, bare);
     expect(without["channels"]).toEqual({ signal: {} });
     expect(without["plugins"]).toEqual({ entries: { kilocode: { enabled: false } } });
+  });
+
+  it("go with their tokens, too, when an earlier version referred to these", () => {
+    const user: JsonObject = {
+      channels: { telegram: { botToken: "${TELEGRAM_BOT_TOKEN}", dmPolicy: "allowlist" } },
+      models: { providers: { kilocode: { apiKey: "KILOCODE_API_KEY" } } },
+    };
+    const config = applyTo2026Dot9(user, bare);
+    expect(config).not.toHaveProperty("channels");
+    expect(config).not.toHaveProperty("models");
+    expect(applyTo2026Dot9(user, withChannels)["channels"]).toMatchObject({
+      telegram: { botToken: inFile("TELEGRAM_BOT_TOKEN"), dmPolicy: "allowlist" },
+    });
   });
 
   it("that the user set up alone are none of our business", () => {

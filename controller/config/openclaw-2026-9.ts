@@ -6,11 +6,13 @@ import {
   COMMON_SETTINGS,
   commonDefaults,
   ENV_PASSWORD,
+  ENV_SECRETS_FILE,
   withDefaults,
   withSettings,
   type ManagedInputs,
 } from "./managed.ts";
 import { applyModel, PROVIDER } from "./model.ts";
+import { byFile, FILE_PROVIDER } from "./references.ts";
 import { withoutRetired } from "./retired.ts";
 
 /** The user's configuration with our part put in, for OpenClaw 2026.9. One that 2026.2 took is brought to its keys first. */
@@ -48,9 +50,15 @@ export function applyTo2026Dot9(user: JsonObject, inputs: ManagedInputs): JsonOb
     // as soon as it sees KILOCODE_API_KEY or the provider's name. The configuration below needs no plugin.
     [["plugins", "entries", PROVIDER, "enabled"], false],
   ]);
-  config = applyModel(config, inputs.model);
+  config = withSettings(config, [
+    [
+      ["secrets", "providers", FILE_PROVIDER],
+      { source: "file", path: `\${${ENV_SECRETS_FILE}}`, mode: "json" },
+    ],
+  ]);
+  config = applyModel(config, inputs.model, { reference: byFile, mode: "merge" });
   // Discord and Slack are plugins of their own, which OpenClaw installs at the first start with them: half a
   // minute and 70 MB, or more than a minute of waiting where the registry is out of reach. The user asked for
   // the channel, so the start waits; health says `starting` meanwhile.
-  return applyChannels(config, inputs.channels, ["discord", "slack"]);
+  return applyChannels(config, inputs.channels, { reference: byFile, plugins: ["discord", "slack"] });
 }

@@ -11,27 +11,40 @@ interface Version {
   readonly write: ConfigWriter;
   /** What its gateway needs in its environment beside what every version gets. */
   readonly environment: Readonly<Record<string, string>>;
+  /** Whether it has the secrets from a file, and not from its environment, so that others can reach it while it runs. */
+  readonly readsSecretsFile: boolean;
 }
 
 /**
  * OpenClaw refuses to start on a key that it does not know, so each line of versions has a writer of its own.
  */
 const VERSIONS: readonly Version[] = [
-  { versions: /^2026\.9\.\d/, write: applyTo2026Dot9, environment: {} },
+  { versions: /^2026\.9\.\d/, write: applyTo2026Dot9, environment: {}, readsSecretsFile: true },
   {
     versions: /^2026\.2\.26$/,
     write: applyTo2026Dot2,
     // It would control a browser through two more ports on loopback (openclaw-gateway.md §0.3).
     environment: { OPENCLAW_SKIP_BROWSER_CONTROL_SERVER: "1" },
+    // Its channels take a token as a text only (its docs/gateway/secrets.md).
+    readsSecretsFile: false,
   },
 ];
 
 /** The writer for an installed version, or null for a version that nobody has tried yet. */
 export function configWriterFor(version: string): ConfigWriter | null {
-  return VERSIONS.find(({ versions }) => versions.test(version))?.write ?? null;
+  return versionOf(version)?.write ?? null;
 }
 
 /** The variables that the gateway of an installed version needs and others don't. */
 export function gatewayVariablesFor(version: string): Readonly<Record<string, string>> {
-  return VERSIONS.find(({ versions }) => versions.test(version))?.environment ?? {};
+  return versionOf(version)?.environment ?? {};
+}
+
+/** Whether an installed version has its secrets from a file. */
+export function readsSecretsFile(version: string): boolean {
+  return versionOf(version)?.readsSecretsFile ?? false;
+}
+
+function versionOf(version: string): Version | undefined {
+  return VERSIONS.find(({ versions }) => versions.test(version));
 }
