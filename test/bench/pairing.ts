@@ -35,7 +35,7 @@ export async function benchPairing(
   for (const version of OPENCLAW_VERSIONS) {
     const local = await localStart(join(dir, `pairing-${version}`), { openclaw: version });
     try {
-      results.push({ version, rounds: ROUNDS, figures: await measure(await openPlatform(local), version) });
+      results.push({ version, rounds: ROUNDS, figures: await measure(await openPlatform(local)) });
     } finally {
       await local.stop();
     }
@@ -43,7 +43,7 @@ export async function benchPairing(
   return results;
 }
 
-async function measure(platform: Platform, version: string): Promise<PairingFigures> {
+async function measure(platform: Platform): Promise<PairingFigures> {
   const shown: number[] = [];
   const approvals: number[] = [];
   const execLists: number[] = [];
