@@ -63,7 +63,8 @@ const person = (code: string, changes: Record<string, unknown> = {}) => ({
   ...changes,
 });
 
-const waitFor = (kind: "devices", id: string, entry: unknown) => machine.write(`${kind}/${id}.json`, entry);
+const waitFor = (directory: string, id: string, entry: unknown) =>
+  machine.write(`${directory}/${id}.json`, entry);
 const idsOf = (list: DevicePairing) => list.requests.map(({ requestId }) => requestId);
 const codesOf = (list: ChannelPairing) => list.requests.map(({ code }) => code);
 const entryKey = (kind: Kind) => `by-exec/${SANDBOX}/${kind}`;

@@ -2,6 +2,7 @@ import { mkdtemp, mkdir, rm, writeFile } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { benchPairing } from "./pairing.ts";
 import { benchRequests } from "./requests.ts";
 import { benchStart } from "./start.ts";
 
@@ -35,11 +36,32 @@ try {
     },
     "bare pass-through Worker": { ...requests.passThrough, "req/s ratio": 1, "p50 ratio": 1 },
   });
+  const pairing = await benchPairing(dir);
+  console.log(
+    "\nPairing of a device, in milliseconds (medians), and beside OpenClaw's command line through exec",
+  );
+  console.table(
+    Object.fromEntries(
+      pairing.map(({ version, figures }) => [
+        version,
+        {
+          "request shown": rounded(figures.requestShownMs),
+          "list, controller": rounded(figures.listMs),
+          "list, platform": rounded(figures.platformListMs),
+          "list, exec": rounded(figures.listByExecMs),
+          "list ratio": rounded(figures.platformListMs / figures.listByExecMs),
+          approval: rounded(figures.approvalMs),
+          "approval, exec": rounded(figures.approvalByExecMs),
+          "approval ratio": rounded(figures.approvalMs / figures.approvalByExecMs),
+        },
+      ]),
+    ),
+  );
   const machine = { cpus: cpus().length, model: cpus()[0]?.model ?? "", node: process.version };
   await mkdir(join(RESULTS, ".."), { recursive: true });
   await writeFile(
     RESULTS,
-    `${JSON.stringify({ at: new Date().toISOString(), machine, start, requests }, null, 2)}\n`,
+    `${JSON.stringify({ at: new Date().toISOString(), machine, start, requests, pairing }, null, 2)}\n`,
   );
   console.log(`\nWritten to ${RESULTS}`);
 } finally {
