@@ -1,6 +1,7 @@
-import { describeContract, FORWARDED, secrets } from "./testing/openclaw-contract.ts";
+import { describeCare } from "./testing/openclaw-care.ts";
+import { describeContract, FORWARDED, secrets, type VersionContract } from "./testing/openclaw-contract.ts";
 
-describeContract({
+const contract: VersionContract = {
   version: "2026.2.26",
   controlUi: { id: "openclaw-control-ui", mode: "ui" },
   scopesTold: null,
@@ -9,4 +10,5 @@ describeContract({
   phone: { kind: "refused", code: "PAIRING_REQUIRED" },
   ownProgram: { headers: { ...FORWARDED, [secrets.ownerHeader]: "Owner" } },
   validate: ["config", "get", "gateway.mode"],
-});
+};
+describeCare(contract, describeContract(contract));

@@ -4,9 +4,15 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { startController } from "./testing/controller-process.ts";
 import { OPERATOR_SCOPES } from "./testing/openclaw-client.ts";
-import { describeContract, secrets, THROUGH_WORKER } from "./testing/openclaw-contract.ts";
+import { describeCare } from "./testing/openclaw-care.ts";
+import {
+  describeContract,
+  secrets,
+  THROUGH_WORKER,
+  type VersionContract,
+} from "./testing/openclaw-contract.ts";
 
-const { controller, openClawDir, throughController } = describeContract({
+const contract: VersionContract = {
   version: "2026.9.6",
   controlUi: { id: "openclaw-control-ui", mode: "ui", buildId: "dev" },
   scopesTold: OPERATOR_SCOPES,
@@ -15,7 +21,10 @@ const { controller, openClawDir, throughController } = describeContract({
   phone: { kind: "connected" },
   ownProgram: { password: secrets.password },
   validate: ["config", "validate", "--json"],
-});
+};
+const made = describeContract(contract);
+const { controller, openClawDir, throughController } = made;
+describeCare(contract, made);
 
 describe("2026.9.6 besides", () => {
   it("fetches nothing from a registry before it listens", async () => {

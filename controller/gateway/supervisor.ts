@@ -17,10 +17,9 @@ const AT_ONCE = { up: "starting", down: "stopped", gone: "shutting-down" } as co
 export interface SupervisorTimings {
   /** A first start may install a channel's plugin, which took 150 s for two with the registry out of reach. */
   readonly readyMs: number;
+  /** What a gateway may finish before it ends, or restarts in itself; then it is killed. */
   readonly stopMs: number;
   readonly portFreeMs: number;
-  /** A gateway that has got its restart signal leaves within this, or is ended instead. */
-  readonly leaveMs: number;
   readonly backoffMs: (failuresInARow: number) => number;
 }
 
@@ -28,7 +27,6 @@ const DEFAULT_TIMINGS: SupervisorTimings = {
   readyMs: 300_000,
   stopMs: 20_000,
   portFreeMs: 15_000,
-  leaveMs: 10_000,
   backoffMs,
 };
 
@@ -282,7 +280,7 @@ export class Supervisor {
     const left = probe.left();
     if (!child.signal(restartSignal)) return false;
     const over = new AbortController();
-    const bound = sleep(this.#timings.leaveMs, false, { signal: AbortSignal.any([signal, over.signal]) });
+    const bound = sleep(this.#timings.stopMs, false, { signal: AbortSignal.any([signal, over.signal]) });
     const hasLeft = await Promise.race([left.then(() => true), bound.catch(() => false)]);
     over.abort();
     if (!hasLeft && !signal.aborted)
