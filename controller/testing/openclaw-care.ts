@@ -59,14 +59,6 @@ export function describeCare(
       expect(status.memoryBytes).toBeGreaterThan(100_000_000);
     });
 
-    it("has the gateway restart in itself, and follows it", async () => {
-      const { pid } = await controller().gateway("status");
-      expect(await controller().gateway("restart")).toMatchObject({ state: "starting", pid });
-      await controller().reached("running");
-      expect(await controller().gateway("status")).toMatchObject({ pid, restarts: 0 });
-      expect((await controller().kilo("/pairing/devices?refresh=true")).status).toBe(200);
-    });
-
     it("runs the version's doctor to its end while the gateway runs, and another that is cancelled", async () => {
       const status = async () => doctorSchema.parse(await (await controller().kilo("/doctor")).json());
       expect((await controller().kilo("/doctor", { body: {} })).status).toBe(202);

@@ -30,7 +30,7 @@ afterEach(async () => {
 });
 
 it.each(OPENCLAW_VERSIONS)(
-  "with OpenClaw %s a stranger waits, shows in the list, is approved, and is answered",
+  "with OpenClaw %s a stranger waits, shows in the list, is approved, and is answered, also after a restart",
   async (version) => {
     const { dir } = await ensureOpenClaw({ version, log: () => undefined });
     const hasApiRoot = version.startsWith("2026.9");
@@ -67,6 +67,12 @@ it.each(OPENCLAW_VERSIONS)(
     expect(approvalSchema.parse(await answer.json())).toEqual({ outcome: "approved" });
     expect(await waiting()).toEqual([]);
     await telegram.sent(STRANGER, (text) => /approved|access/i.test(text));
+
+    // Also over a restart of the gateway in itself, which ends the channel and begins it again.
+    const { pid } = await controller.gateway("status");
+    expect(await controller.gateway("restart")).toMatchObject({ state: "starting", pid });
+    await controller.reached("running");
+    expect(await controller.gateway("status")).toMatchObject({ pid, restarts: 0 });
 
     telegram.write(STRANGER, "what is the answer?");
     expect((await telegram.sent(STRANGER, (text) => text.includes("what is the answer?"))).text).not.toBe("");
