@@ -60,6 +60,14 @@ for (const [path, schema] of Object.entries(PATCHES)) {
   platformRoutes.all(path, onlyMethods("PATCH"));
 }
 
+/** Sealed values and the tenant's environment under new keys; the answer is that of changed settings. */
+platformRoutes.post("/rotate", async (c) => {
+  const body = await parseJsonBody(c.req.raw, userRequestSchema);
+  if (body.kind === "refused") return body.response;
+  const { userId } = body.value;
+  return settingsAnswer(await instanceOf(c.env, userId).rotate(userId), Date.now());
+});
+
 /** For whom values are to be sealed, as a JWK Set (RFC 7517): the one key that is current. */
 platformRoutes.get("/public-key", async (c) => {
   const key = await publicKeyOf(c.get("config"));
@@ -96,7 +104,12 @@ platformRoutes.get("/events", async (c) => {
   return result.kind === "events" ? Response.json({ events: result.events }) : refusalAnswer(result);
 });
 
-for (const path of ["/provision", "/destroy", ...OPERATIONS.map((operation) => `/${operation}` as const)]) {
+for (const path of [
+  "/provision",
+  "/destroy",
+  "/rotate",
+  ...OPERATIONS.map((operation) => `/${operation}` as const),
+]) {
   platformRoutes.all(path, onlyMethods("POST"));
 }
 for (const path of ["/status", "/events", "/public-key"]) platformRoutes.all(path, onlyMethods("GET"));

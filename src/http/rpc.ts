@@ -42,6 +42,13 @@ export class KiloClawPlatform extends GatewayPlatform {
     return instanceOf(this.env, parsed.data.userId).configure(parsed.data.userId, parsed.data.patch);
   }
 
+  /** Puts the user's sealed values, and the environment of a machine in an app of its own, under new keys. */
+  async rotate(userId: string): Promise<SettingsResult | InvalidRequest> {
+    const parsed = userIdSchema.safeParse(userId);
+    if (!parsed.success) return invalid(parsed.error);
+    return instanceOf(this.env, parsed.data).rotate(parsed.data);
+  }
+
   /** The key for which `sealSecret` of kiloclaw/client seals values. */
   async publicKey(): Promise<{ kind: "public_key"; key: PublicKey } | Refused> {
     const read = readConfig(this.env);

@@ -13,14 +13,15 @@ import {
   type SettingsRefusal,
   type SettingsResult,
 } from "./operations.ts";
-import { admitSecrets, withSeals } from "./secrets.ts";
+import { admitSecrets, resealSecrets, withSeals } from "./secrets.ts";
 import { nextAlarmAt } from "./schedule.ts";
-import { isTooLarge, mergeSettings, NO_SETTINGS, patchSettings, takeOver } from "./settings.ts";
+import { isTooLarge, mergeSettings, NO_SETTINGS, patchSettings, rotate, takeOver } from "./settings.ts";
 import {
   type Identity,
   type InstanceState,
   type Intent,
   newState,
+  type Settings,
   withIntent,
   withNewGeneration,
   withStatus,
@@ -65,6 +66,11 @@ export type Keeper = {
   configure(userId: string, patch: SettingsPatch): Promise<SettingsResult>;
   /** Brings the instance up with the newest configuration; one that runs is left alone. */
   start(userId: string): Promise<OperationResult>;
+  /**
+   * Seals the stored secrets for the Worker's current key, and gives the tenant's environment a new key of its own. One that
+   * runs is restarted by that where it has an app of its own; one that is stopped stays so.
+   */
+  rotate(userId: string): Promise<SettingsResult>;
   stop(userId: string): Promise<OperationResult>;
   /** Replaces the running machine's configuration by the newest one, which restarts it. */
   restart(userId: string): Promise<OperationResult>;
@@ -197,7 +203,7 @@ export function createKeeper(ports: KeeperPorts): Keeper {
     // From here to the write nothing is awaited, so that no other operation comes in between.
     const current = storage.load() ?? (found?.kind === "lost" ? found.state : null);
     if (current?.intent === "destroyed") return { kind: "destroying" };
-    const settings = withSeals(mergeSettings(current?.settings ?? NO_SETTINGS, request), admission.unchanged);
+    const settings = withSeals(mergeSettings(current?.settings ?? NO_SETTINGS, request), admission.seals);
     if (isTooLarge(settings)) return { kind: "settings_too_large" };
     const machineSize = request.machineSize ?? current?.machineSize ?? DEFAULT_MACHINE_SIZE;
     const fingerprint = fingerprintOf(ports.machineDefaults, machineSize, settings);
@@ -238,7 +244,7 @@ export function createKeeper(ports: KeeperPorts): Keeper {
     const state = storage.load();
     if (state === null) return { kind: "not_provisioned" };
     if (state.intent === "destroyed") return { kind: "destroying" };
-    const settings = withSeals(patchSettings(state.settings, patch), admission.unchanged);
+    const settings = withSeals(patchSettings(state.settings, patch), admission.seals);
     if (isTooLarge(settings)) return { kind: "settings_too_large" };
     const { machineSize } = state;
     const fingerprint = fingerprintOf(ports.machineDefaults, machineSize, settings);
@@ -248,9 +254,25 @@ export function createKeeper(ports: KeeperPorts): Keeper {
     );
   };
 
+  const rotateKeys = async (userId: string): Promise<SettingsResult> => {
+    const found = await known(userId, "rotate");
+    if ("kind" in found) return found;
+    const resealed = await resealSecrets(found.settings, userId, ports.secretBox);
+    if (resealed.kind !== "resealed") return resealed;
+    // From here to the write nothing is awaited; what was set meanwhile is sealed for the current key already.
+    const state = storage.load();
+    if (state === null) return { kind: "not_provisioned" };
+    if (state.intent === "destroyed") return { kind: "destroying" };
+    const fingerprintFor = (settings: Settings): string =>
+      fingerprintOf(ports.machineDefaults, state.machineSize, settings);
+    const settings = withSeals(state.settings, resealed.seals);
+    return operate("rotate", rotate(state, settings, fingerprintFor, clock.now()));
+  };
+
   return {
     provision,
     configure,
+    rotate: rotateKeys,
     start: (userId) =>
       wish(userId, "start", "running", (asked, fingerprint, before) =>
         before.status === "running" || isUnread(before) || before.fingerprint === fingerprint

@@ -55,6 +55,11 @@ export class KiloClawInstance extends DurableObject<Env> {
     return "kind" in opened ? opened : this.#noted(await opened.keeper.configure(userId, patch));
   }
 
+  async rotate(userId: string): Promise<SettingsResult> {
+    const opened = this.#open();
+    return "kind" in opened ? opened : this.#noted(await opened.keeper.rotate(userId));
+  }
+
   async start(userId: string): Promise<OperationResult> {
     const opened = this.#open();
     return "kind" in opened ? opened : opened.keeper.start(userId);

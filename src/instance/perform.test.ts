@@ -189,6 +189,7 @@ describe("a machine of ours", () => {
     expect(await perform(at, recover)).toEqual({
       kind: "recovered",
       settings,
+      keyVersion: null,
       size: DEFAULT_MACHINE_SIZE,
       generation: 4,
     });

@@ -108,3 +108,52 @@ describe("changed settings", () => {
     expect(await at.keeper.configure(userId, { kilocodeApiKey: "k" })).toEqual({ kind: "not_provisioned" });
   });
 });
+
+describe("a rotation", () => {
+  it("leaves nothing sealed for the previous key, and a machine in an app for all as it is", async () => {
+    const userId = "secrets-rotated";
+    const at = stage(userId);
+    await at.keeper.provision({ userId, encryptedSecrets: await secretsOf(userId, ["A", "B"]) });
+    await at.keeper.start(userId);
+    const before = at.state();
+    at.use(createSecretBox({ current: second, previous: first }));
+    expect(await at.keeper.rotate(userId)).toEqual({ kind: "settled", status: "running" });
+    expect(at.state()).toMatchObject({ generation: before?.generation, epoch: before?.epoch });
+    const alone = createSecretBox({ current: second, previous: null });
+    at.use(alone);
+    for (const [name, sealed] of Object.entries(at.state()?.settings.encryptedSecrets ?? {})) {
+      expect(await alone.open(sealed, { name, userId })).toEqual({ kind: "opened", value: "value" });
+    }
+    // Nothing is new to a start that comes after it.
+    await at.keeper.start(userId);
+    expect(at.state()?.generation).toBe(before?.generation);
+    expect(await at.keeper.restart(userId)).toMatchObject({ kind: "settled", status: "running" });
+    await at.keeper.destroy(userId);
+  });
+
+  it("is not undone by an app that still seals for the previous key", async () => {
+    const userId = "secrets-late";
+    const at = stage(userId);
+    at.use(createSecretBox({ current: second, previous: first }));
+    await at.keeper.provision({ userId, encryptedSecrets: await secretsOf(userId, ["A"]) });
+    const { A = "" } = at.state()?.settings.encryptedSecrets ?? {};
+    expect(await createSecretBox({ current: second, previous: null }).isCurrent(A)).toBe(true);
+    await at.keeper.configure(userId, { encryptedSecrets: await secretsOf(userId, ["A"]) });
+    expect(at.state()).toMatchObject({ generation: 1, settings: { encryptedSecrets: { A } } });
+    await at.keeper.destroy(userId);
+  });
+
+  it("changes nothing while a value can't be opened", async () => {
+    const userId = "secrets-unrotated";
+    const at = stage(userId);
+    await at.keeper.provision({ userId, encryptedSecrets: await secretsOf(userId, ["A", "B"]) });
+    const before = at.state();
+    at.use(createSecretBox({ current: second, previous: null }));
+    expect(await at.keeper.rotate(userId)).toEqual({ kind: "secrets_unreadable", names: ["A", "B"] });
+    at.use(NO_KEY);
+    expect(await at.keeper.rotate(userId)).toEqual({ kind: "no_secrets_key" });
+    expect(at.state()).toEqual(before);
+    await at.keeper.destroy(userId);
+    expect(await at.keeper.rotate(userId)).toEqual({ kind: "not_provisioned" });
+  });
+});

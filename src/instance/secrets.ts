@@ -1,4 +1,4 @@
-import { VARIABLE_OF } from "../client/seal-secret.ts";
+import { type SealedFor, VARIABLE_OF } from "../client/seal-secret.ts";
 import type { OpenedSecret, SecretBox } from "../crypto/secret-box.ts";
 import type { SecretIssue, SettingsRefusal } from "./operations.ts";
 import type { SecretValue, Settings } from "./state.ts";
@@ -70,13 +70,14 @@ export function withSeals(settings: Settings, seals: Seals): Settings {
   };
 }
 
-/** Whether sealed values of a request are usable, and which of them say nothing new. */
-export type Admission = { kind: "admitted"; unchanged: Seals } | AdmissionRefusal;
+/** Whether sealed values of a request are usable, and under which seals they are stored. */
+export type Admission = { kind: "admitted"; seals: Seals } | AdmissionRefusal;
 type AdmissionRefusal = Extract<SettingsRefusal, { kind: "invalid_secrets" | "no_secrets_key" }>;
 
 /**
  * Opens each sealed value of a request once, so that one that no machine could be started with is refused at once. No two
- * seals of a value are alike: those of what is known already come back as `unchanged`, with the seal that is stored.
+ * seals of a value are alike: what is known already keeps the seal that is stored, so that nothing is taken for changed. What
+ * is sealed for the previous key is sealed for the current one, so that no value of an instance is, once it was rotated.
  */
 export async function admitSecrets(
   request: SealableParts,
@@ -85,23 +86,47 @@ export async function admitSecrets(
   box: SecretBox,
 ): Promise<Admission> {
   const given = sealedValuesOf(request);
-  if (given.length === 0) return { kind: "admitted", unchanged: new Map() };
+  if (given.length === 0) return { kind: "admitted", seals: new Map() };
   if ((await box.publicKey()) === null) return { kind: "no_secrets_key" };
   const stored = new Map(
     (known === null ? [] : sealedValuesOf(known)).map(({ path, sealed }) => [path, sealed]),
   );
   const issues: SecretIssue[] = [];
-  const unchanged = new Map<string, string>();
+  const seals = new Map<string, string>();
   for (const { path, name, sealed } of given) {
     const opened = await box.open(sealed, { name, userId });
     const fault = opened.kind === "opened" ? faultOf(opened.value, path) : FAULTS[opened.kind];
     if (fault !== null) issues.push({ path, message: fault });
+    if (opened.kind !== "opened") continue;
     const before = stored.get(path);
-    if (before === undefined || opened.kind !== "opened" || !(await box.isCurrent(before))) continue;
-    const known = await box.open(before, { name, userId });
-    if (known.kind === "opened" && known.value === opened.value) unchanged.set(sealed, before);
+    const isKnown = before !== undefined && (await opensTo(opened.value, before, { name, userId }, box));
+    const seal = isKnown ? before : await sealedForCurrent(opened.value, sealed, { name, userId }, box);
+    if (seal !== sealed) seals.set(sealed, seal);
   }
-  return issues.length > 0 ? { kind: "invalid_secrets", issues } : { kind: "admitted", unchanged };
+  return issues.length > 0 ? { kind: "invalid_secrets", issues } : { kind: "admitted", seals };
+}
+
+/** Whether it is sealed for the current key, and says this. */
+async function opensTo(
+  value: string,
+  sealed: string,
+  sealedFor: SealedFor,
+  box: SecretBox,
+): Promise<boolean> {
+  if (!(await box.isCurrent(sealed))) return false;
+  const opened = await box.open(sealed, sealedFor);
+  return opened.kind === "opened" && opened.value === value;
+}
+
+/** The same seal where it is for the current key, else a new one. */
+async function sealedForCurrent(
+  value: string,
+  sealed: string,
+  sealedFor: SealedFor,
+  box: SecretBox,
+): Promise<string> {
+  if (await box.isCurrent(sealed)) return sealed;
+  return (await box.seal(value, sealedFor)) ?? sealed;
 }
 
 const FAULTS: Record<Exclude<OpenedSecret["kind"], "opened">, string> = {
@@ -126,4 +151,20 @@ export function secretFault(value: string): string | null {
   if (new TextEncoder().encode(value).length > SECRET_BYTES_MAX)
     return `has more than ${SECRET_BYTES_MAX} bytes`;
   return null;
+}
+
+export type Resealed = { kind: "resealed"; seals: Seals } | ResealRefusal;
+type ResealRefusal = Extract<SettingsRefusal, { kind: "secrets_unreadable" | "no_secrets_key" }>;
+
+/** Every sealed value of the settings, sealed for the current key. */
+export async function resealSecrets(settings: Settings, userId: string, box: SecretBox): Promise<Resealed> {
+  const seals = new Map<string, string>();
+  const names: string[] = [];
+  for (const { name, sealed } of sealedValuesOf(settings)) {
+    const opened = await box.open(sealed, { name, userId });
+    if (opened.kind === "no_key") return { kind: "no_secrets_key" };
+    if (opened.kind !== "opened") names.push(name);
+    else seals.set(sealed, await sealedForCurrent(opened.value, sealed, { name, userId }, box));
+  }
+  return names.length > 0 ? { kind: "secrets_unreadable", names } : { kind: "resealed", seals };
 }

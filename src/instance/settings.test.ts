@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
-import { mergeSettings, NO_SETTINGS, takeOver } from "./settings.ts";
-import { NOW, record } from "./testing/records.ts";
+import { isTooLarge, mergeSettings, NO_SETTINGS, patchSettings, rotate, takeOver } from "./settings.ts";
+import type { Settings } from "./state.ts";
+import { NOW, ownAppAt, record } from "./testing/records.ts";
 
 const known = {
   ...NO_SETTINGS,
@@ -66,4 +67,55 @@ it("ends with changed settings what was only there to protect Fly from repetitio
     capacityTries: 0,
     lastError: null,
   });
+});
+
+it("changes single secrets by their names, and keeps the others", () => {
+  const had = { ...known, encryptedSecrets: { A: "a", C: "c" } };
+  const patched = patchSettings(had, { encryptedSecrets: { A: null, B: "b" }, kilocodeApiKey: null });
+  expect(patched).toEqual({ ...known, encryptedSecrets: { B: "b", C: "c" }, kilocodeApiKey: null });
+  expect(patchSettings(had, {})).toEqual(had);
+});
+
+it("bounds all settings together", () => {
+  const many = (count: number, value: string) =>
+    Object.fromEntries(Array.from({ length: count }, (_, n) => [`V${n}`, value]));
+  expect(isTooLarge({ ...NO_SETTINGS, envVars: many(100, "v"), encryptedSecrets: many(100, "s") })).toBe(
+    false,
+  );
+  expect(isTooLarge({ ...NO_SETTINGS, envVars: many(100, "v"), encryptedSecrets: many(101, "s") })).toBe(
+    true,
+  );
+  expect(isTooLarge({ ...NO_SETTINGS, envVars: many(30, "日".repeat(5_000)) })).toBe(false);
+  expect(isTooLarge({ ...NO_SETTINGS, envVars: many(40, "日".repeat(5_000)) })).toBe(true);
+});
+
+const fingerprintFor = (settings: Settings) => JSON.stringify(settings);
+const resealed = { ...known, encryptedSecrets: { A: "anew" } };
+
+it("makes a new generation of new keys, for which the app is given its secret again", () => {
+  const ownApp = ownAppAt("ready", { keyVersion: 3, secretsVersion: 12 });
+  const running = record({ status: "running", settings: known, ownApp });
+  expect(rotate(running, resealed, fingerprintFor, NOW)).toMatchObject({
+    settings: resealed,
+    status: "starting",
+    generation: 2,
+    fingerprint: fingerprintFor(resealed),
+    ownApp: { stage: "created", keyVersion: 4, secretsVersion: null },
+  });
+  const unmade = record({ settings: known, ownApp: ownAppAt("wanted") });
+  expect(rotate(unmade, resealed, fingerprintFor, NOW)).toMatchObject({
+    status: "provisioned",
+    ownApp: { stage: "wanted", keyVersion: 2 },
+  });
+});
+
+it("changes nothing for a machine in an app that all share, and hides nothing that it lacks", () => {
+  const upToDate = record({ status: "running", settings: known, fingerprint: fingerprintFor(known) });
+  expect(rotate(upToDate, resealed, fingerprintFor, NOW)).toEqual({
+    ...upToDate,
+    settings: resealed,
+    fingerprint: fingerprintFor(resealed),
+  });
+  const behind = { ...upToDate, fingerprint: "older" };
+  expect(rotate(behind, resealed, fingerprintFor, NOW)).toEqual({ ...behind, settings: resealed });
 });

@@ -58,9 +58,42 @@ export function takeOver(state: InstanceState, wished: Wished, now: number): Ins
     !state.settingsLost &&
     JSON.stringify([state.machineSize, state.settings]) === JSON.stringify([machineSize, settings]);
   if (unchanged) return recovery === null ? state : { ...state, recovery };
+  const changed = { ...state, machineSize, sizeWished, settings, settingsLost: false, recovery };
+  return reconfigured(changed, fingerprint, now);
+}
+
+/**
+ * The same settings under new seals. In an app of the tenant's own the next key takes the place of the environment's, and the
+ * one before it stays valid: the app is given both, and a new generation of the machine is sealed with the new one. In an app
+ * that all share, nothing changes for the machine.
+ */
+export function rotate(
+  state: InstanceState,
+  settings: Settings,
+  fingerprintFor: (settings: Settings) => string,
+  now: number,
+): InstanceState {
+  const { ownApp } = state;
+  const fingerprint = fingerprintFor(settings);
+  if (ownApp === null) {
+    // What the machine lacks beside the seals, it still lacks.
+    const isUpToDate = state.fingerprint === fingerprintFor(state.settings);
+    return { ...state, settings, fingerprint: isUpToDate ? fingerprint : state.fingerprint };
+  }
+  const rekeyed: OwnApp = {
+    ...ownApp,
+    keyVersion: ownApp.keyVersion + 1,
+    stage: ownApp.stage === "wanted" ? "wanted" : "created",
+    secretsVersion: null,
+  };
+  return reconfigured({ ...state, settings, ownApp: rekeyed }, fingerprint, now);
+}
+
+type OwnApp = NonNullable<InstanceState["ownApp"]>;
+
+function reconfigured(state: InstanceState, fingerprint: string, now: number): InstanceState {
   const changed: InstanceState = {
-    ...withNewGeneration({ ...state, machineSize, sizeWished, settings, settingsLost: false }, fingerprint),
-    recovery,
+    ...withNewGeneration(state, fingerprint),
     bringUps: [],
     capacityTries: 0,
     failures: 0,
