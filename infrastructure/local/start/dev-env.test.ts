@@ -10,9 +10,11 @@ it("writes what wrangler needs to run the Worker, for the owner's eyes only", as
   try {
     const path = join(dir, "dev.env");
     const databaseUrl = "postgres://kiloclaw_worker:pa#ss@127.0.0.1:1/kiloclaw";
-    await writeDevEnv(path, { FLY_REGION: "ams,fra" }, { databaseUrl, envVars: {} });
+    const pem = "-----BEGIN PRIVATE KEY-----\nMII=\n-----END PRIVATE KEY-----\n";
+    await writeDevEnv(path, { FLY_REGION: "ams,fra", AGENT_ENV_VARS_PRIVATE_KEY: pem }, { databaseUrl, envVars: {} });
     expect(parseEnv(await readFile(path, "utf8"))).toEqual({
       FLY_REGION: "ams,fra",
+      AGENT_ENV_VARS_PRIVATE_KEY: pem,
       CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_HYPERDRIVE: databaseUrl,
     });
     expect((await stat(path)).mode & 0o777).toBe(0o600);

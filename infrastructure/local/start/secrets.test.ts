@@ -23,6 +23,15 @@ describe("the local secrets", () => {
     expect(await loadSecrets(path)).toEqual(made);
   });
 
+  it("get the key that they lack, and keep the others, where they are of before there was one", async () => {
+    const { agentEnvVarsPrivateKey: _, ...before } = await loadSecrets(path);
+    await writeFile(path, JSON.stringify(before));
+    const completed = await loadSecrets(path);
+    expect(completed).toMatchObject(before);
+    expect(completed.agentEnvVarsPrivateKey).toContain("-----BEGIN PRIVATE KEY-----");
+    expect(await loadSecrets(path)).toEqual(completed);
+  });
+
   it("can be read by their owner only, even after somebody opened them up", async () => {
     await loadSecrets(path);
     expect((await stat(path)).mode & 0o777).toBe(0o600);

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { chmod, readFile } from "node:fs/promises";
 import { z } from "zod";
 import { writeFileAtomically } from "./atomic-file.ts";
@@ -17,7 +17,12 @@ const Secrets = z.object({
   apiTokenPepper: secret,
   /** Of the role kiloclaw_worker, when the database is the user's own. */
   databaseWorkerPassword: secret,
+  /** Opens what an app seals for the Worker. */
+  agentEnvVarsPrivateKey: z.string().startsWith("-----BEGIN PRIVATE KEY-----"),
 });
+
+/** Secrets of before there was a private key get one when they are read. */
+const Stored = Secrets.partial({ agentEnvVarsPrivateKey: true });
 
 export type Secrets = z.output<typeof Secrets>;
 
@@ -32,16 +37,23 @@ export async function loadSecrets(path: string): Promise<Secrets> {
     throw error;
   });
   if (text === null) {
-    const made = makeSecrets();
-    await writeFileAtomically(path, `${JSON.stringify(made, null, 2)}\n`);
-    return made;
+    return write(path, makeSecrets());
   }
-  const read = Secrets.safeParse(parseJson(text));
+  const read = Stored.safeParse(parseJson(text));
   if (!read.success) {
     throw new Error(`${path} can't be understood. Repair it, or begin anew with: pnpm start --fresh`);
   }
+  const { agentEnvVarsPrivateKey, ...others } = read.data;
+  if (agentEnvVarsPrivateKey === undefined) {
+    return write(path, { ...others, agentEnvVarsPrivateKey: makePrivateKey() });
+  }
   await chmod(path, 0o600);
-  return read.data;
+  return { ...others, agentEnvVarsPrivateKey };
+}
+
+async function write(path: string, secrets: Secrets): Promise<Secrets> {
+  await writeFileAtomically(path, `${JSON.stringify(secrets, null, 2)}\n`);
+  return secrets;
 }
 
 function makeSecrets(): Secrets {
@@ -53,7 +65,13 @@ function makeSecrets(): Secrets {
     flyApiToken: make(),
     apiTokenPepper: make(),
     databaseWorkerPassword: make(),
+    agentEnvVarsPrivateKey: makePrivateKey(),
   };
+}
+
+function makePrivateKey(): string {
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 3_072 });
+  return privateKey.export({ type: "pkcs8", format: "pem" });
 }
 
 function parseJson(text: string): unknown {

@@ -19,6 +19,7 @@ export function workerBindings(
     NEXTAUTH_SECRET: secrets.nextAuthSecret,
     INTERNAL_API_SECRET: secrets.internalApiSecret,
     GATEWAY_TOKEN_SECRET: secrets.gatewayTokenSecret,
+    AGENT_ENV_VARS_PRIVATE_KEY: secrets.agentEnvVarsPrivateKey,
     OPENCLAW_ALLOWED_ORIGINS: `http://127.0.0.1:${workerPort},http://localhost:${workerPort}`,
   };
 }
