@@ -11,7 +11,11 @@ it("writes what wrangler needs to run the Worker, for the owner's eyes only", as
     const path = join(dir, "dev.env");
     const databaseUrl = "postgres://kiloclaw_worker:pa#ss@127.0.0.1:1/kiloclaw";
     const pem = "-----BEGIN PRIVATE KEY-----\nMII=\n-----END PRIVATE KEY-----\n";
-    await writeDevEnv(path, { FLY_REGION: "ams,fra", AGENT_ENV_VARS_PRIVATE_KEY: pem }, { databaseUrl, envVars: {} });
+    await writeDevEnv(
+      path,
+      { FLY_REGION: "ams,fra", AGENT_ENV_VARS_PRIVATE_KEY: pem },
+      { databaseUrl, envVars: {} },
+    );
     expect(parseEnv(await readFile(path, "utf8"))).toEqual({
       FLY_REGION: "ams,fra",
       AGENT_ENV_VARS_PRIVATE_KEY: pem,
