@@ -107,6 +107,14 @@ export const BUGS: readonly Bug[] = [
     caughtBy: /came back|intent was/,
   },
   {
+    name: "gives the app another key than the one that the environment is sealed with",
+    plant: (ports) => ({
+      ...ports,
+      envSeal: { ...ports.envSeal, appSecret: (sandboxId) => ports.envSeal.appSecret(sandboxId, 1) },
+    }),
+    caughtBy: /a problem stands: gateway_degraded/,
+  },
+  {
     name: "sets no alarm",
     plant: (ports) => ({
       ...ports,

@@ -78,6 +78,7 @@ export function createMachine(
     held: null,
     readyAt: Number.POSITIVE_INFINITY,
     controller: { kind: "normal" },
+    isOpened: true,
     ours,
     forgotten: false,
   };
@@ -241,6 +242,7 @@ function comeUp(cloud: Cloud, machine: Machine, source: "user" | "flyd"): void {
   cloud.become(machine, "starting", "start", source);
   cloud.later(machine, cloud.between(STREAM.start, cloud.world.start), () => {
     machine.readyAt = cloud.now + cloud.between(STREAM.ready, cloud.world.ready);
+    machine.isOpened = hasKey(machine);
     cloud.become(machine, "started", "start");
     if (machine.volume !== null) cloud.write(machine.volume);
     if (machine.controller.kind !== "crashing") return;
@@ -248,6 +250,15 @@ function comeUp(cloud: Cloud, machine: Machine, source: "user" | "flyd"): void {
       cloud.become(machine, "stopped", "exit", "flyd", exitOf(1, false)),
     );
   });
+}
+
+/** The version of the key that an environment is sealed with; the simulated seal tells it, and the app's secret lists those it has. */
+export const SEALED_WITH = "KILOCLAW_SEALED_WITH";
+
+function hasKey({ config, app }: Machine): boolean {
+  const version = config.env?.[SEALED_WITH];
+  if (version === undefined) return true;
+  return [...app.secrets.values()].some((keys) => keys.split(",").includes(version));
 }
 
 /** §4.14. */

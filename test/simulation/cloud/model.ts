@@ -106,6 +106,8 @@ export type Machine = {
   held: (() => void) | null;
   readyAt: number;
   controller: Controller;
+  /** Whether its environment opened at its last start with the keys that its app had then. */
+  isOpened: boolean;
   /** Made by the instance that is simulated, and not by a neighbour. */
   ours: boolean;
   /** It was the instance's until that was destroyed by force, and nobody cares for it. */

@@ -50,19 +50,21 @@ export function askController(
   cloud: Cloud,
   appName: string,
   id: string,
-): { state: "starting" | "ready" | "degraded" } | null {
+): { state: "starting" | "ready" | "degraded"; stage: string } | null {
   const machine = cloud.app(appName)?.machines.get(id);
   if (machine === undefined || machine.state !== "started" || machine.host.status !== "ok") return null;
+  const stage = "gateway";
   switch (machine.controller.kind) {
     case "silent":
       return null;
     case "degraded":
-      return { state: "degraded" };
+      return { state: "degraded", stage };
     case "slow":
     case "crashing":
-      return { state: "starting" };
+      return { state: "starting", stage };
     case "normal":
-      return { state: cloud.now >= machine.readyAt ? "ready" : "starting" };
+      if (!machine.isOpened) return { state: "degraded", stage: "sealed_environment" };
+      return { state: cloud.now >= machine.readyAt ? "ready" : "starting", stage };
     default:
       return machine.controller satisfies never;
   }

@@ -38,6 +38,7 @@ const ACTIONS: readonly UserAction[] = [
   "destroy",
   "provision",
   "configure",
+  "rotate",
   "repair",
   "doubt",
   "restore",

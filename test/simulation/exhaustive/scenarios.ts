@@ -98,6 +98,17 @@ export const SCENARIOS: readonly Scenario[] = [
     [60, "configure"],
     [10, "start"],
   ]),
+  scenario("new keys for one that runs in an app of its own", RUNNING, [[60, "rotate"]], { ownApp: true }),
+  scenario(
+    "new keys for one that is stopped in an app of its own, twice, and a start",
+    STOPPED,
+    [
+      [60, "rotate"],
+      [10, "rotate"],
+      [10, "start"],
+    ],
+    { ownApp: true },
+  ),
   scenario("destroy of one that runs", RUNNING, [[60, "destroy"]]),
   scenario("destroy of one that runs, its volume bound for a while", RUNNING, [[60, "destroy"]], {
     binds: true,

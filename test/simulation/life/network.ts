@@ -97,7 +97,7 @@ export class Network {
     const heard = isUnheard ? null : askController(cloud, app, machineId);
     return heard === null
       ? { health: SILENT, afterMs: isUnheard ? HEALTH_MS : latency }
-      : { health: { kind: "answered", state: heard.state, stage: "gateway" }, afterMs: 2 * latency };
+      : { health: { kind: "answered", ...heard }, afterMs: 2 * latency };
   }
 
   /** What the controller says that runs, and when it is there. */

@@ -4,13 +4,16 @@ import {
   type KeeperPorts,
   type RegistryPort,
 } from "../../../src/instance/keeper.ts";
+import type { OpenedEnv } from "../../../src/crypto/sealed-env.ts";
 import type { SecretBox } from "../../../src/crypto/secret-box.ts";
 import type { EnvSeal } from "../../../src/instance/machine-request.ts";
 import { appNameOf } from "../../../src/instance/names.ts";
 import type { Decision } from "../../../src/instance/step.ts";
 import { type Identity, newOwnApp } from "../../../src/instance/state.ts";
+import { z } from "zod";
 import { createCloudClient } from "../cloud/client.ts";
 import type { Cloud } from "../cloud/cloud.ts";
+import { SEALED_WITH } from "../cloud/machines.ts";
 import { STREAM } from "../cloud/streams.ts";
 import type { Cancel, VirtualClock } from "../clock.ts";
 import type { Network } from "./network.ts";
@@ -147,7 +150,9 @@ export class SimulatedObject {
       case "configure":
         if (this.#registeredAt === null) return Promise.resolve();
         this.#configurations += 1;
-        return keeper.provision({ userId: USER_ID, kilocodeDefaultModel: `model-${this.#configurations}` });
+        return this.#configurations % 2 === 0
+          ? keeper.configure(USER_ID, { kilocodeDefaultModel: `model-${this.#configurations}` })
+          : keeper.provision({ userId: USER_ID, kilocodeDefaultModel: `model-${this.#configurations}` });
       case "doubt":
         return keeper.doubt();
       case "destroy_force":
@@ -155,6 +160,7 @@ export class SimulatedObject {
       case "start":
       case "stop":
       case "restart":
+      case "rotate":
       case "destroy":
       case "repair":
       case "restore":
@@ -273,11 +279,23 @@ const NO_SECRETS: SecretBox = {
   isCurrent: async () => false,
 };
 
-/** Stands for the real seal, which is slow and not what is looked at here. */
+/** Stands for the real seal, which is slow and not what is looked at here. What it gives tells by which key it opens. */
 function sealBy(after: <T>(why: string, ms: number, value: () => T) => Promise<T>): EnvSeal {
+  const seal = (env: Record<string, string>, keyVersion: number): Record<string, string> => ({
+    SEALED: JSON.stringify(env),
+    [SEALED_WITH]: String(keyVersion),
+  });
+  const open = (env: Record<string, string>): OpenedEnv => {
+    const { SEALED, [SEALED_WITH]: keyVersion } = env;
+    if (SEALED === undefined) return { env, keyVersion: null };
+    return { env: sealedSchema.parse(JSON.parse(SEALED)), keyVersion: Number(keyVersion) };
+  };
   return {
-    seal: (env) => after("seal", INSIDE_MS, () => ({ KILOCLAW_SEALED_ENV: JSON.stringify(env) })),
-    open: (env) => after("open", INSIDE_MS, () => ({ env, keyVersion: null })),
-    appSecret: (_sandboxId, keyVersion) => after("key", INSIDE_MS, () => String(keyVersion)),
+    seal: (env, _sandboxId, keyVersion) => after("seal", INSIDE_MS, () => seal(env, keyVersion)),
+    open: (env) => after("open", INSIDE_MS, () => open(env)),
+    appSecret: (_sandboxId, keyVersion) =>
+      after("key", INSIDE_MS, () => [keyVersion, keyVersion - 1].filter((one) => one > 0).join(",")),
   };
 }
+
+const sealedSchema = z.record(z.string(), z.string());

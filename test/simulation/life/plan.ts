@@ -33,6 +33,7 @@ export type Failure =
 export type UserAction =
   | "provision"
   | "configure"
+  | "rotate"
   | "start"
   | "stop"
   | "restart"

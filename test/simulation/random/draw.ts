@@ -97,6 +97,7 @@ function drawAction(random: Random): UserAction {
     "restart",
     "provision",
     "configure",
+    "rotate",
     "repair",
     "doubt",
     "restore",
