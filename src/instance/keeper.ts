@@ -8,20 +8,16 @@ import {
   operationResultOf,
   type ProvisionRequest,
   type ProvisionResult,
-  type Refusal,
-  type SettingsPatch,
-  type SettingsRefusal,
-  type SettingsResult,
 } from "./operations.ts";
-import { admitSecrets, resealSecrets, withSeals } from "./secrets.ts";
+import { admitSecrets, withSeals } from "./secrets.ts";
 import { nextAlarmAt } from "./schedule.ts";
-import { isTooLarge, mergeSettings, NO_SETTINGS, patchSettings, rotate, takeOver } from "./settings.ts";
+import { createSettingsOperations, type Lost, type SettingsOperations } from "./settings-operations.ts";
+import { isTooLarge, mergeSettings, NO_SETTINGS, takeOver } from "./settings.ts";
 import {
   type Identity,
   type InstanceState,
   type Intent,
   newState,
-  type Settings,
   withIntent,
   withNewGeneration,
   withStatus,
@@ -59,18 +55,11 @@ export type RegistryPort = {
  * The operations of one instance and its alarm, free of the Workers API: each writes the intent and runs the loop, and every rule
  * is in `decide`. Nothing is thrown on purpose. The caller has made sure that a record that is there can be read.
  */
-export type Keeper = {
+export type Keeper = SettingsOperations & {
   /** Makes the instance known, or takes over changed settings. Idempotent; refused while it is being destroyed. */
   provision(request: ProvisionRequest): Promise<ProvisionResult>;
-  /** Changes the settings of an instance that exists; one that runs takes them over, one that is stopped stays so. */
-  configure(userId: string, patch: SettingsPatch): Promise<SettingsResult>;
   /** Brings the instance up with the newest configuration; one that runs is left alone. */
   start(userId: string): Promise<OperationResult>;
-  /**
-   * Seals the stored secrets for the Worker's current key, and gives the tenant's environment a new key of its own. One that
-   * runs is restarted by that where it has an app of its own; one that is stopped stays so.
-   */
-  rotate(userId: string): Promise<SettingsResult>;
   stop(userId: string): Promise<OperationResult>;
   /** Replaces the running machine's configuration by the newest one, which restarts it. */
   restart(userId: string): Promise<OperationResult>;
@@ -92,11 +81,6 @@ const FRESH_ROW_MS = 120_000;
 /** What a restored instance is to do, where a user says so, and where nobody does. */
 const WISHED = { adoptsIntent: false, mayEnd: false };
 const UNWISHED = { adoptsIntent: true, mayEnd: true };
-
-type Lost =
-  | { kind: "lost"; state: InstanceState }
-  | { kind: "not_provisioned" }
-  | { kind: "registry_unreachable" };
 
 /** The keeper of one instance over its ports. Instants and pauses are milliseconds. */
 export function createKeeper(ports: KeeperPorts): Keeper {
@@ -220,59 +204,15 @@ export function createKeeper(ports: KeeperPorts): Keeper {
     return { kind: "provisioned", sandboxId: next.sandboxId, status: storage.load()?.status ?? next.status };
   };
 
-  /** The record of an instance that exists and whose settings are known, looked for where it was lost. */
-  const known = async (userId: string, name: string): Promise<InstanceState | Refusal | SettingsRefusal> => {
-    const found: Lost | null =
-      storage.load() === null ? await lost(userId, { adoptsIntent: true, mayEnd: false }) : null;
-    if (storage.load() === null) {
-      if (found?.kind !== "lost") return found ?? { kind: "not_provisioned" };
-      await operate(name, found.state);
-    }
-    const state = storage.load();
-    if (state === null) return { kind: "not_provisioned" };
-    if (state.intent === "destroyed") return { kind: "destroying" };
-    if (state.recovery !== null) return { kind: "recovering" };
-    return state.settingsLost ? { kind: "settings_lost" } : state;
-  };
-
-  const configure = async (userId: string, patch: SettingsPatch): Promise<SettingsResult> => {
-    const found = await known(userId, "configure");
-    if ("kind" in found) return found;
-    const admission = await admitSecrets(patch, found.settings, userId, ports.secretBox);
-    if (admission.kind !== "admitted") return admission;
-    // From here to the write nothing is awaited; what another operation did meanwhile is built on.
-    const state = storage.load();
-    if (state === null) return { kind: "not_provisioned" };
-    if (state.intent === "destroyed") return { kind: "destroying" };
-    const settings = withSeals(patchSettings(state.settings, patch), admission.seals);
-    if (isTooLarge(settings)) return { kind: "settings_too_large" };
-    const { machineSize } = state;
-    const fingerprint = fingerprintOf(ports.machineDefaults, machineSize, settings);
-    return operate(
-      "configure",
-      takeOver(state, { machineSize, sizeWished: false, settings, fingerprint }, clock.now()),
-    );
-  };
-
-  const rotateKeys = async (userId: string): Promise<SettingsResult> => {
-    const found = await known(userId, "rotate");
-    if ("kind" in found) return found;
-    const resealed = await resealSecrets(found.settings, userId, ports.secretBox);
-    if (resealed.kind !== "resealed") return resealed;
-    // From here to the write nothing is awaited; what was set meanwhile is sealed for the current key already.
-    const state = storage.load();
-    if (state === null) return { kind: "not_provisioned" };
-    if (state.intent === "destroyed") return { kind: "destroying" };
-    const fingerprintFor = (settings: Settings): string =>
-      fingerprintOf(ports.machineDefaults, state.machineSize, settings);
-    const settings = withSeals(state.settings, resealed.seals);
-    return operate("rotate", rotate(state, settings, fingerprintFor, clock.now()));
-  };
+  const { configure, rotate } = createSettingsOperations(ports, {
+    operate,
+    find: (userId) => lost(userId, { adoptsIntent: true, mayEnd: false }),
+  });
 
   return {
     provision,
     configure,
-    rotate: rotateKeys,
+    rotate,
     start: (userId) =>
       wish(userId, "start", "running", (asked, fingerprint, before) =>
         before.status === "running" || isUnread(before) || before.fingerprint === fingerprint

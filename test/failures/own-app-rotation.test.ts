@@ -8,6 +8,7 @@ import { createEnvSeal } from "../../src/instance/env-seal.ts";
 import { type FlyView, flyView } from "./support/fly-view.ts";
 import { everythingAtFly, foundIn, keyOf, OWN_APPS } from "./support/own-app.ts";
 import { ask, type Platform, platformOf } from "./support/platform.ts";
+import { until } from "./support/until.ts";
 import { bearerOf, enrol } from "./support/user.ts";
 import { type RunningWorker, World } from "./support/world.ts";
 
@@ -22,6 +23,7 @@ let world: World;
 let fly: LocalFly;
 let view: FlyView;
 let databaseUrl: string;
+let oldKey: PublicKey;
 let owner: { authorization: string };
 const logs: (readonly string[])[] = [];
 
@@ -40,6 +42,7 @@ afterAll(() => world?.close());
 it("S03: seals everything for new keys, and does without the old ones afterwards", async () => {
   const before = await workerWith({ AGENT_ENV_VARS_PRIVATE_KEY: first });
   const key = await publicKeyOf(before.worker);
+  oldKey = key;
   const seal = (name: keyof typeof SECRETS): Promise<string> =>
     sealSecret(SECRETS[name], key, { name, userId: USER });
   const provisioned = await before.platform.post("provision", USER, {
@@ -105,6 +108,34 @@ it("is not begun while a stored value can't be opened", async () => {
   const again = await workerWith({ AGENT_ENV_VARS_PRIVATE_KEY: second });
   expect((await again.platform.post("restart", USER)).body).toMatchObject({ status: "running" });
   expect(await variables(again.worker)).toEqual(SECRETS);
+}, 60_000);
+
+it("S04: without a private key no sealed value is taken, and a machine that has one is neither changed nor deleted", async () => {
+  const { worker, platform } = await workerWith({});
+  const headers = { "x-internal-api-key": world.secrets.INTERNAL_API_SECRET };
+  expect((await ask(worker.url, "/api/platform/public-key", { headers })).body).toMatchObject({
+    status: 503,
+    code: "misconfigured",
+  });
+  const before = await platform.status(USER);
+  const encryptedSecrets = { OTHER: await sealSecret("other", oldKey, { name: "OTHER", userId: USER }) };
+  expect((await platform.post("provision", USER, { encryptedSecrets })).body).toMatchObject({
+    status: 503,
+    code: "misconfigured",
+  });
+  await until(
+    () => worker.log.join("\n"),
+    (log) => log.includes("AGENT_ENV_VARS_PRIVATE_KEY"),
+  );
+  expect((await platform.post("restart", USER)).body).toMatchObject({ reason: "secrets_unreadable" });
+  const after = await platform.status(USER);
+  expect(after).toMatchObject({
+    flyMachineId: before.flyMachineId,
+    flyVolumeId: before.flyVolumeId,
+    lastError: { code: "secrets_unreadable", message: expect.stringContaining("MY_SECRET") },
+  });
+  expect(await view.app(after.flyAppName ?? "")).toMatchObject({ machines: 1, volumes: 1 });
+  await worker.close();
 }, 60_000);
 
 it("gives a machine that is not updated yet a secret by which its older environment opens", async () => {
