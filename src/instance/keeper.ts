@@ -204,15 +204,14 @@ export function createKeeper(ports: KeeperPorts): Keeper {
     return { kind: "provisioned", sandboxId: next.sandboxId, status: storage.load()?.status ?? next.status };
   };
 
-  const { configure, rotate } = createSettingsOperations(ports, {
+  const settingsOperations = createSettingsOperations(ports, {
     operate,
     find: (userId) => lost(userId, { adoptsIntent: true, mayEnd: false }),
   });
 
   return {
     provision,
-    configure,
-    rotate,
+    ...settingsOperations,
     start: (userId) =>
       wish(userId, "start", "running", (asked, fingerprint, before) =>
         before.status === "running" || isUnread(before) || before.fingerprint === fingerprint
