@@ -1,5 +1,7 @@
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { z } from "zod";
 import type { LocalFly } from "../../infrastructure/local/fly/index.ts";
 import type { LogEntry } from "../../infrastructure/local/fly/log.ts";
 import { controllerRuntime } from "./support/controller-image.ts";
@@ -17,6 +19,7 @@ import { ask, type Platform, platformOf } from "./support/platform.ts";
 import { bearerOf, enrol } from "./support/user.ts";
 import { type RunningWorker, World } from "./support/world.ts";
 
+const variablesSchema = z.record(z.string(), z.string());
 const USERS = ["anna", "ben"];
 
 let world: World;
@@ -49,9 +52,11 @@ it("brings the controller up on what only it can open, and the gateway without a
   const started = await Promise.all(USERS.map((user) => platform.post("start", user)));
   expect(started.map(({ body }) => body["status"])).toEqual(["running", "running"]);
   const page = await ask(worker.url, "/env", { headers: await bearerOf(world, "anna") });
-  const gateway: Record<string, unknown> = JSON.parse(page.text);
-  expect(gateway).toMatchObject({
-    MY_PASSWORD: SECRET_SETTINGS.envVars.MY_PASSWORD,
+  const gateway = variablesSchema.parse(JSON.parse(page.text));
+  expect(gateway).toMatchObject({ MY_PASSWORD: SECRET_SETTINGS.envVars.MY_PASSWORD });
+  // Keys and tokens are where a gateway of this version reads them.
+  const file = await readFile(gateway["OPENCLAW_KILOCLAW_SECRETS_FILE"] ?? "", "utf8");
+  expect(variablesSchema.parse(JSON.parse(file))).toMatchObject({
     KILOCODE_API_KEY: SECRET_SETTINGS.kilocodeApiKey,
     TELEGRAM_BOT_TOKEN: SECRET_SETTINGS.channels.telegramBotToken,
   });
