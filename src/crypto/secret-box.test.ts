@@ -46,7 +46,7 @@ describe("a secret that an app seals", () => {
     expect(atob((sealed.split(".")[0] ?? "").replaceAll("-", "+").replaceAll("_", "/"))).not.toContain(
       "canary",
     );
-    expect(Object.keys(key ?? {}).toSorted()).toEqual(["e", "kid", "kty", "n"]);
+    expect(Object.keys(key ?? {}).toSorted()).toEqual(["alg", "e", "kid", "kty", "n", "use"]);
   });
 
   it("opens by the previous key too, and is told from one for the current", async () => {

@@ -18,10 +18,12 @@ export type OpenedSecret =
   /** Altered since. */
   | { kind: "not_authentic" };
 
+export type PublicJwk = PublicKey & { kid: string; alg: string; use: "enc" };
+
 /** Opens what was sealed for the Worker, and seals anew. */
 export type SecretBox = {
-  /** For whom values are to be sealed; null without a private key. */
-  publicKey(): Promise<(PublicKey & { kid: string }) | null>;
+  /** For whom values are to be sealed, and how (RFC 7517); null without a private key. */
+  publicKey(): Promise<PublicJwk | null>;
   open(sealed: string, sealedFor: SealedFor): Promise<OpenedSecret>;
   /** For the current key; null without one. */
   seal(value: string, sealedFor: SealedFor): Promise<string | null>;
@@ -58,7 +60,9 @@ export function createSecretBox({ current, previous }: SecretKeys): SecretBox {
   return {
     async publicKey() {
       const known = await keys();
-      return known === null ? null : { ...known.current.publicKey, kid: known.current.kid };
+      if (known === null) return null;
+      const { publicKey, kid } = known.current;
+      return { ...publicKey, kid, alg: ALGORITHM, use: "enc" };
     },
     async open(sealed, sealedFor) {
       const known = await keys();

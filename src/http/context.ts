@@ -1,8 +1,7 @@
 import { createMiddleware } from "hono/factory";
 import { authenticate } from "../auth/authenticate.ts";
 import { type Config, type Env, readConfig } from "../config.ts";
-import type { PublicKey } from "../client/index.ts";
-import { createSecretBox } from "../crypto/secret-box.ts";
+import { createSecretBox, type PublicJwk } from "../crypto/secret-box.ts";
 import type { KiloClawInstance } from "../instance/object.ts";
 import { createLogger } from "../log.ts";
 import { openRegistry } from "../registry/registry.ts";
@@ -23,7 +22,7 @@ export function instanceOf(env: Env, userId: string): DurableObjectStub<KiloClaw
 }
 
 /** The key for which the platform seals values; null where the Worker has none. */
-export function publicKeyOf({ secretKeys }: Config): Promise<PublicKey | null> {
+export function publicKeyOf({ secretKeys }: Config): Promise<PublicJwk | null> {
   return createSecretBox(secretKeys).publicKey();
 }
 

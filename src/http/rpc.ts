@@ -9,7 +9,7 @@ import type {
   SettingsResult,
   StatusResult,
 } from "../instance/operations.ts";
-import type { PublicKey } from "../client/index.ts";
+import type { PublicJwk } from "../crypto/secret-box.ts";
 import { instanceOf, publicKeyOf } from "./context.ts";
 import { provisionRequestSchema, settingsPatchSchema, userIdSchema } from "./requests.ts";
 import { GatewayPlatform, invalid, type InvalidRequest } from "./rpc-gateway.ts";
@@ -50,7 +50,7 @@ export class KiloClawPlatform extends GatewayPlatform {
   }
 
   /** The key for which `sealSecret` of kiloclaw/client seals values. */
-  async publicKey(): Promise<{ kind: "public_key"; key: PublicKey } | Refused> {
+  async publicKey(): Promise<{ kind: "public_key"; key: PublicJwk } | Refused> {
     const read = readConfig(this.env);
     if (read.kind === "misconfigured") return { kind: "misconfigured" };
     const key = await publicKeyOf(read.config);

@@ -195,12 +195,31 @@ describe("changed settings", () => {
   it("over RPC are the same operation", async () => {
     const userId = "patched-rpc";
     const { configure, provision, publicKey, destroy } = exports.KiloClawPlatform;
-    expect(await publicKey()).toMatchObject({ kind: "public_key", key: { kty: "RSA", n: key.n ?? "" } });
+    expect(await publicKey()).toMatchObject({
+      kind: "public_key",
+      key: { kty: "RSA", n: key.n ?? "", use: "enc" },
+    });
     await provision({ userId });
     const changes = { encryptedSecrets: { A: await seal(userId, "A") }, kilocodeDefaultModel: "m" };
     expect(await configure(userId, changes)).toEqual({ kind: "settled", status: "provisioned" });
     expect((await stored(userId))?.settings).toMatchObject(changes);
     await destroy(userId);
+  });
+
+  it("and new keys are for an instance that exists, over HTTP and RPC", async () => {
+    const userId = "rotated-http";
+    const nobody = await platform("rotate", { userId });
+    expect([nobody.status, (await nobody.json<{ code: string }>()).code]).toEqual([404, "not_provisioned"]);
+    expect(await exports.KiloClawPlatform.rotate(userId)).toEqual({ kind: "not_provisioned" });
+    await provisionedWith(userId, { encryptedSecrets: { A: await seal(userId, "A") } });
+    const rotated = await platform("rotate", { userId });
+    expect([rotated.status, await rotated.json()]).toEqual([
+      200,
+      { ok: true, status: "provisioned", applied: false },
+    ]);
+    expect(await exports.KiloClawPlatform.rotate(userId)).toEqual({ kind: "settled", status: "provisioned" });
+    expect((await platformGet("rotate")).headers.get("allow")).toBe("POST");
+    await platform("destroy", { userId });
   });
 
   it.each([

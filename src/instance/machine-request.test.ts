@@ -104,6 +104,14 @@ it("finds them again where they were sealed in one text, as older machines have 
   expect(await settingsFrom({ ...env, KILOCLAW_SEALED_ENV_2: "" }, us, seals)).toBeNull();
 });
 
+it("finds by which key an environment was sealed", async () => {
+  const rotated = ownAppAt("ready", { keyVersion: 3 });
+  const { config } = await requestFor({ ownApp: rotated, settings: everything });
+  expect(await settingsFrom(config.env, us, seals)).toEqual({ settings: everything, keyVersion: 3 });
+  const plain = await requestFor({ settings: everything });
+  expect(await settingsFrom(plain.config.env, us, seals)).toMatchObject({ keyVersion: null });
+});
+
 it("reads no settings from what was sealed for another machine, or altered", async () => {
   const { config } = await requestFor({ ownApp, settings: everything });
   expect(await settingsFrom(config.env, { ...us, sandboxId: "another" }, seals)).toBeNull();
