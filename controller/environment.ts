@@ -88,8 +88,16 @@ function isPassedOn(name: string): boolean {
   return PLATFORM.has(name) || variableNameSchema.safeParse(name).success;
 }
 
+/** What images and systems set of themselves, so that nobody takes it for a setting that is missing from others. */
+const INHERITED = /^(?:LANG|LANGUAGE|LC_.*|TZ|HOSTNAME|TERM|_|YARN_VERSION)$/;
+
+/** Whether a variable is one of the tenant's settings, and not the machine's own, the platform's or the image's. */
+export function isSetting(name: string): boolean {
+  return variableNameSchema.safeParse(name).success && !INHERITED.test(name);
+}
+
 /** Which model is the default stands in the configuration, where it can change while the gateway runs. */
-const CONFIGURED_ONLY: readonly string[] = ["KILOCODE_DEFAULT_MODEL"];
+export const CONFIGURED_ONLY: readonly string[] = ["KILOCODE_DEFAULT_MODEL"];
 
 /**
  * The gateway's whole environment: the machine's, with the user's own variables, but without our tokens and

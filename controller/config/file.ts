@@ -64,18 +64,32 @@ export async function configuredChannels(
   path: string,
   parse: (text: string) => unknown,
 ): Promise<readonly string[] | null> {
+  const config = await readConfigFile(path, parse);
+  return config && channelsIn(config);
+}
+
+/** What stands in a configuration file, with prototypes out of reach; null when it can't be read. */
+export async function readConfigFile(
+  path: string,
+  parse: (text: string) => unknown,
+): Promise<JsonObject | null> {
   try {
     const current = await read(path, parse);
     if (current.kind === "unreadable") return null;
-    const channels = current.kind === "read" ? current.value["channels"] : {};
-    if (!isObject(channels)) return [];
-    // `defaults` and `modelByChannel` are settings of all of them (OpenClaw's docs/gateway/configuration-reference.md).
-    return Object.entries(channels)
-      .filter(([name, value]) => name !== "defaults" && isObject(value) && value["enabled"] !== false)
-      .map(([name]) => name);
+    return current.kind === "read" ? current.value : {};
   } catch {
     return null;
   }
+}
+
+/** The names of the channels that a configuration has and has not switched off. */
+export function channelsIn(config: JsonObject): readonly string[] {
+  const { channels } = config;
+  if (!isObject(channels)) return [];
+  // `defaults` and `modelByChannel` are settings of all of them (OpenClaw's docs/gateway/configuration-reference.md).
+  return Object.entries(channels)
+    .filter(([name, value]) => name !== "defaults" && isObject(value) && value["enabled"] !== false)
+    .map(([name]) => name);
 }
 
 type Current =

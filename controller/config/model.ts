@@ -52,7 +52,7 @@ export function applyModel(
 const MODEL: Path = ["agents", "defaults", "model"];
 
 /** OpenClaw takes `agents.defaults.model` as a name or as an object with `primary` and `fallbacks`. */
-function primaryModel(config: JsonObject): string | null {
+export function primaryModel(config: JsonObject): string | null {
   const model = valueAt(config, MODEL);
   const primary = isObject(model) ? model["primary"] : model;
   return typeof primary === "string" ? primary : null;

@@ -1,4 +1,5 @@
 import { OWNER_IDENTITY } from "../secrets.ts";
+import type { ChannelTokens } from "../settings.ts";
 import { applyAccess } from "./access.ts";
 import { applyChannels } from "./channels.ts";
 import type { JsonObject } from "./json.ts";
@@ -14,6 +15,12 @@ import {
 import { applyModel, PROVIDER } from "./model.ts";
 import { byFile, FILE_PROVIDER } from "./references.ts";
 import { withoutRetired } from "./retired.ts";
+
+/**
+ * Plugins of their own, which OpenClaw installs at the first start with them: half a minute and 70 MB, or more than a minute of
+ * waiting where the registry is out of reach. The user asked for the channel, so the start waits; health says `starting` meanwhile.
+ */
+export const PLUGIN_CHANNELS: readonly (keyof ChannelTokens)[] = ["discord", "slack"];
 
 /** The user's configuration with our part put in, for OpenClaw 2026.9. One that 2026.2 took is brought to its keys first. */
 export function applyTo2026Dot9(user: JsonObject, inputs: ManagedInputs): JsonObject {
@@ -57,8 +64,5 @@ export function applyTo2026Dot9(user: JsonObject, inputs: ManagedInputs): JsonOb
     ],
   ]);
   config = applyModel(config, inputs.model, { reference: byFile, mode: "merge" });
-  // Discord and Slack are plugins of their own, which OpenClaw installs at the first start with them: half a
-  // minute and 70 MB, or more than a minute of waiting where the registry is out of reach. The user asked for
-  // the channel, so the start waits; health says `starting` meanwhile.
-  return applyChannels(config, inputs.channels, { reference: byFile, plugins: ["discord", "slack"] });
+  return applyChannels(config, inputs.channels, { reference: byFile, plugins: PLUGIN_CHANNELS });
 }

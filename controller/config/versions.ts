@@ -1,7 +1,8 @@
+import type { ChannelTokens } from "../settings.ts";
 import type { JsonObject } from "./json.ts";
 import type { ManagedInputs } from "./managed.ts";
 import { applyTo2026Dot2 } from "./openclaw-2026-2.ts";
-import { applyTo2026Dot9 } from "./openclaw-2026-9.ts";
+import { applyTo2026Dot9, PLUGIN_CHANNELS } from "./openclaw-2026-9.ts";
 
 /** Puts our part into the user's configuration, in the keys of one line of OpenClaw versions. */
 export type ConfigWriter = (user: JsonObject, inputs: ManagedInputs) => JsonObject;
@@ -13,13 +14,21 @@ interface Version {
   readonly environment: Readonly<Record<string, string>>;
   /** Whether it has the secrets from a file, and not from its environment, so that others can reach it while it runs. */
   readonly readsSecretsFile: boolean;
+  /** The channels that it can take up only at a start, which installs their plugins. */
+  readonly channelsOfStart: readonly (keyof ChannelTokens)[];
 }
 
 /**
  * OpenClaw refuses to start on a key that it does not know, so each line of versions has a writer of its own.
  */
 const VERSIONS: readonly Version[] = [
-  { versions: /^2026\.9\.\d/, write: applyTo2026Dot9, environment: {}, readsSecretsFile: true },
+  {
+    versions: /^2026\.9\.\d/,
+    write: applyTo2026Dot9,
+    environment: {},
+    readsSecretsFile: true,
+    channelsOfStart: PLUGIN_CHANNELS,
+  },
   {
     versions: /^2026\.2\.26$/,
     write: applyTo2026Dot2,
@@ -27,6 +36,7 @@ const VERSIONS: readonly Version[] = [
     environment: { OPENCLAW_SKIP_BROWSER_CONTROL_SERVER: "1" },
     // Its channels take a token as a text only (its docs/gateway/secrets.md).
     readsSecretsFile: false,
+    channelsOfStart: [],
   },
 ];
 
@@ -43,6 +53,11 @@ export function gatewayVariablesFor(version: string): Readonly<Record<string, st
 /** Whether an installed version has its secrets from a file. */
 export function readsSecretsFile(version: string): boolean {
   return versionOf(version)?.readsSecretsFile ?? false;
+}
+
+/** The channels that an installed version takes up only at a start. */
+export function channelsOfStart(version: string): readonly (keyof ChannelTokens)[] {
+  return versionOf(version)?.channelsOfStart ?? [];
 }
 
 function versionOf(version: string): Version | undefined {

@@ -1,0 +1,128 @@
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { storeSettings, withStoredSettings } from "./stored-settings.ts";
+
+const MACHINE = {
+  PATH: "/bin",
+  LANG: "C.UTF-8",
+  FLY_REGION: "fra",
+  KILOCLAW_SANDBOX_ID: "sandbox-1",
+  KILOCLAW_GATEWAY_TOKEN: "a1a1",
+  KILOCLAW_GENERATION: "7",
+};
+
+let root: string;
+let path: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "kiloclaw-stored-"));
+  path = join(root, ".kiloclaw", "settings.json");
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+async function given(text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, text);
+}
+
+describe("settings that were stored", () => {
+  it("take the place of all of an older machine's, those that they lack included", async () => {
+    await storeSettings(path, { generation: 8, variables: { TELEGRAM_BOT_TOKEN: "new", MINE: "1" } });
+    const env = { ...MACHINE, TELEGRAM_BOT_TOKEN: "old", DISCORD_BOT_TOKEN: "gone" };
+    expect(await withStoredSettings(env, path)).toEqual({
+      env: { ...MACHINE, KILOCLAW_GENERATION: "8", TELEGRAM_BOT_TOKEN: "new", MINE: "1" },
+      generation: 8,
+      file: { kind: "used" },
+    });
+    expect(existsSync(path)).toBe(true);
+  });
+
+  it.each([7, 6])(
+    "go when the machine's are of the same generation or a newer one (%i)",
+    async (generation) => {
+      await storeSettings(path, { generation, variables: { MINE: "old" } });
+      const env = { ...MACHINE, MINE: "new" };
+      expect(await withStoredSettings(env, path)).toEqual({
+        env,
+        generation: 7,
+        file: { kind: "outdated" },
+      });
+      expect(existsSync(path)).toBe(false);
+    },
+  );
+
+  it("are none to a machine that knows no generation", async () => {
+    await storeSettings(path, { generation: 8, variables: { MINE: "forged" } });
+    const { KILOCLAW_GENERATION: _, ...env } = MACHINE;
+    expect(await withStoredSettings(env, path)).toEqual({ env, generation: 0, file: { kind: "outdated" } });
+  });
+
+  it("set nothing that is not a setting", async () => {
+    const variables = {
+      PATH: "/evil",
+      NODE_OPTIONS: "--require=/evil.js",
+      KILOCLAW_GATEWAY_TOKEN: "forged",
+      KILOCLAW_SEALED_KILOCLAW_PROXY_TOKEN: "forged",
+      KILOCLAW_SEALED_ENV: "forged",
+      FLY_REGION: "forged",
+      MINE: "1",
+    };
+    await storeSettings(path, { generation: 8, variables });
+    expect((await withStoredSettings(MACHINE, path)).env).toEqual({
+      ...MACHINE,
+      KILOCLAW_GENERATION: "8",
+      MINE: "1",
+    });
+  });
+
+  it("are taken sealed where the machine's are sealed, and nothing plain with them", async () => {
+    const variables = { KILOCLAW_SEALED_TELEGRAM_BOT_TOKEN: "sealed new", TELEGRAM_BOT_TOKEN: "plain" };
+    await storeSettings(path, { generation: 8, variables });
+    const sealed = { KILOCLAW_ENV_KEY: "key", KILOCLAW_SEALED_KILOCLAW_GATEWAY_TOKEN: "sealed token" };
+    const env = { ...MACHINE, ...sealed, KILOCLAW_SEALED_DISCORD_BOT_TOKEN: "sealed old" };
+    expect((await withStoredSettings(env, path)).env).toEqual({
+      ...MACHINE,
+      ...sealed,
+      KILOCLAW_GENERATION: "8",
+      KILOCLAW_SEALED_TELEGRAM_BOT_TOKEN: "sealed new",
+    });
+    expect((await withStoredSettings(MACHINE, path)).env).toMatchObject({ TELEGRAM_BOT_TOKEN: "plain" });
+  });
+
+  it("are kept for their owner alone, in one step", async () => {
+    await storeSettings(path, { generation: 8, variables: {} });
+    await storeSettings(path, { generation: 9, variables: {} });
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect(await readdir(dirname(path))).toEqual(["settings.json"]);
+    expect((await withStoredSettings(MACHINE, path)).generation).toBe(9);
+  });
+});
+
+describe("a machine's own settings stay", () => {
+  const own = { env: MACHINE, generation: 7 };
+
+  it("where nothing was stored", async () => {
+    expect(await withStoredSettings(MACHINE, path)).toEqual({ ...own, file: { kind: "none" } });
+  });
+
+  it.each([
+    ["half a file", '{"generation": 8, "vari'],
+    ["another shape", '{"generation": "8", "variables": {}}'],
+    ["values that are no texts", '{"generation": 8, "variables": {"A": 1}}'],
+    ["nothing", ""],
+  ])("with %s in the file, which goes", async (_, text) => {
+    await given(text);
+    expect(await withStoredSettings(MACHINE, path)).toMatchObject({ ...own, file: { kind: "unusable" } });
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it("with something else in the place of the file", async () => {
+    await mkdir(path, { recursive: true });
+    expect(await withStoredSettings(MACHINE, path)).toMatchObject({ ...own, file: { kind: "unusable" } });
+    await writeFile(join(root, "elsewhere"), '{"generation": 8, "variables": {"A": "1"}}');
+    await symlink(join(root, "elsewhere"), path);
+    expect(await withStoredSettings(MACHINE, path)).toMatchObject({ ...own, file: { kind: "unusable" } });
+  });
+});
