@@ -2,6 +2,7 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Capability, ConfigReport, ControllerHealth, GatewayStatus } from "../src/gateway/wire.ts";
 import { configuredChannels, updateConfigFile, type WriteOutcome } from "./config/file.ts";
+import { bringToSettings } from "./config/live.ts";
 import { NOTHING_WRITTEN, reportOf } from "./config/report.ts";
 import { makeSecretsDirectory, removeSecretsDirectory, writeSecretsFile } from "./config/secrets-file.ts";
 import { configWriterFor } from "./config/versions.ts";
@@ -18,18 +19,21 @@ import { Supervisor } from "./gateway/supervisor.ts";
 import { createGatewayProxy } from "./http/proxy.ts";
 import type { RoutesBackend } from "./http/routes.ts";
 import type { GatewayDoor } from "./http/server.ts";
-import { errorText, type Log } from "./log.ts";
+import { createLiveGateway } from "./live-gateway.ts";
+import { createLiveSettings } from "./live-settings.ts";
+import { errorText, type Log, type Redaction } from "./log.ts";
 import { findOpenClaw, type OpenClaw } from "./openclaw.ts";
 import { SPEAKS_OF_PAIRING, startHints, type Hints } from "./pairing/hints.ts";
 import { createPairing } from "./pairing/pairing.ts";
 import { createDeviceSource, type Call } from "./pairing/sources.ts";
-import { deriveGatewaySecrets } from "./secrets.ts";
+import { deriveGatewaySecrets, secretValuesIn } from "./secrets.ts";
 import type { Place, Settings } from "./settings.ts";
+import { storeSettings } from "./stored-settings.ts";
 import { controllerVersion } from "./version.ts";
 
 /** Caches that make the next start seconds faster; everything else in the temporary directory goes at boot. */
 const KEPT_CACHES = new Set(["node-compile-cache", "jiti"]);
-const CAPABILITIES: readonly Capability[] = ["logs", "pairing", "doctor", "config"];
+const CAPABILITIES: readonly Capability[] = ["logs", "pairing", "doctor", "config", "env"];
 
 /** How far a start has come, as health tells it. */
 type BootStage = "openclaw" | "config_file" | "gateway_start" | "doctor";
@@ -58,7 +62,7 @@ export function bootMachine(
   settings: Settings,
   env: Readonly<Record<string, string | undefined>>,
   log: Log,
-  redact: (text: string) => string,
+  { redact, hide }: Redaction,
 ): Machine {
   const paths = gatewayPaths(place.home);
   const secrets = deriveGatewaySecrets(settings.gatewayToken);
@@ -68,6 +72,13 @@ export function bootMachine(
     log,
   });
 
+  const live = createLiveSettings({
+    env,
+    settings,
+    store: (stored) => storeSettings(paths.settingsFile, stored),
+    onChange: (next) => hide(secretValuesIn(next)),
+    bring: (before, next) => bringToSettings(before, next, liveGateway),
+  });
   let installed: Installed | null = null;
   let stage: BootStage = "openclaw";
   let report: ConfigReport = NOTHING_WRITTEN;
@@ -78,7 +89,7 @@ export function bootMachine(
       : {
           file: process.execPath,
           args: [installed.openClaw.entry, ...args],
-          env: gatewayEnvironment(env, paths, secrets, installed.openClaw.version),
+          env: gatewayEnvironment(live.now().env, paths, secrets, installed.openClaw.version),
           cwd: paths.home,
         };
 
@@ -113,6 +124,15 @@ export function bootMachine(
           },
   });
 
+  /** Resolves to whether the configuration file is as it should be. */
+  const writeFiles = async (openClaw: OpenClaw): Promise<boolean> => {
+    const { settings: given } = live.now();
+    const outcome = await writeConfig(paths, openClaw, place, given, log);
+    if (outcome === null) return false;
+    report = reportOf(outcome, report, given);
+    return outcome.kind !== "failed";
+  };
+
   const supervisor = new Supervisor({
     prepare: async () => {
       stage = "openclaw";
@@ -120,10 +140,8 @@ export function bootMachine(
       if (found === null) return null;
       stage = "config_file";
       const generation = generationOf(found.version);
-      const outcome = await writeConfig(paths, found, place, settings, log);
-      if (generation === null || outcome === null) return null;
-      report = reportOf(outcome, report, settings);
-      if (outcome.kind === "failed" || !(await prepareDirectories(paths, env, log))) return null;
+      if (generation === null || !(await writeFiles(found))) return null;
+      if (!(await prepareDirectories(paths, live.now().env, log))) return null;
       installed = { openClaw: found, generation };
       hints ??= await startHints(paths, generation, () => pairing.onHint(), log);
       link.open(generation.credentials(secrets));
@@ -163,6 +181,18 @@ export function bootMachine(
       if (SPEAKS_OF_PAIRING.test(line)) pairing.onHint();
     },
   });
+  const liveGateway = createLiveGateway({
+    supervisor,
+    link,
+    configFile: paths.configFile,
+    openClaw: () => installed?.openClaw ?? null,
+    write: async () => {
+      if (installed === null) return false;
+      await writeSecretsFile(paths.secretsFile, live.now().variables);
+      return writeFiles(installed.openClaw);
+    },
+    environmentOfStart: () => commandFor([])?.env ?? {},
+  });
   supervisor.start();
 
   return {
@@ -177,6 +207,11 @@ export function bootMachine(
         node: process.versions.node,
       }),
       config: () => report,
+      async updateSettings(update) {
+        const result = await live.update(update);
+        log(result.kind === "applied" ? "info" : "warn", "other settings came", { ...result });
+        return result;
+      },
       pairing,
       doctor,
       gateway: {

@@ -17,6 +17,8 @@ export interface GatewayPaths {
   readonly logFile: string;
   /** Notes the gateway's process. */
   readonly pidFile: string;
+  /** Settings that came after the machine's environment. */
+  readonly settingsFile: string;
   /** Of a directory of its own on the machine's disk, which is found again after a controller that was killed. */
   readonly secretsFile: string;
 }
@@ -31,6 +33,7 @@ export function gatewayPaths(home: string): GatewayPaths {
     temporaryDir: join(home, ".kiloclaw", "tmp"),
     logFile: join(stateDir, "logs", "openclaw.log"),
     pidFile: join(home, ".kiloclaw", "gateway.json"),
+    settingsFile: join(home, ".kiloclaw", "settings.json"),
     secretsFile: join(tmpdir(), `kiloclaw-${digestOf(home)}`, "secrets.json"),
   };
 }

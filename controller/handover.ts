@@ -2,7 +2,10 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { type Environment, isSealing, unsealEnvironment, type Unsealed } from "./sealed-env.ts";
+import { gatewayPaths } from "./environment.ts";
+import { type Environment, isSealing, type Unsealed } from "./sealed-env.ts";
+import { readPlace } from "./settings.ts";
+import { type OpenedMachine, openMachine, storedOutcomeSchema } from "./stored-settings.ts";
 
 /** Tells the program that its predecessor opened the environment, and that the result is on its standard input. */
 const HANDED_OVER = "KILOCLAW_HANDED_OVER";
@@ -14,29 +17,35 @@ const unsealedSchema: z.ZodType<Unsealed> = z.discriminatedUnion("ok", [
   z.object({ ok: z.literal(false), problems: z.array(z.string()) }),
 ]);
 
+const openedSchema: z.ZodType<OpenedMachine> = z.object({
+  unsealed: unsealedSchema,
+  stored: storedOutcomeSchema,
+});
+
 /**
- * The machine's environment, opened. A process shows for as long as it lives what it was started with (`/proc/<pid>/environ`,
+ * The machine's environment, opened, with settings that came later. A process shows for as long as it lives what it was started with (`/proc/<pid>/environ`,
  * proc_pid_environ(5)), whatever it has forgotten since; so one that was started with the key replaces itself by the same
  * program without it, and hands over what it opened, in a file that nobody else can open. It keeps its process id. Where a
  * process can't be replaced (execve, POSIX), it goes on as it is.
  *
  * @param machine the environment as it was given, by default this process's own
  */
-export async function openEnvironment(machine: Environment = process.env): Promise<Unsealed> {
+export async function openEnvironment(machine: Environment = process.env): Promise<OpenedMachine> {
   if (process.env[HANDED_OVER] === "1") return takeOver(machine);
-  const unsealed = await unsealEnvironment(machine);
-  if (Object.keys(process.env).some(isSealing)) replaceOurselves(unsealed);
-  return unsealed;
+  const { settingsFile } = gatewayPaths(readPlace(machine).place.home);
+  const opened = await openMachine(machine, settingsFile);
+  if (Object.keys(process.env).some(isSealing)) replaceOurselves(opened);
+  return opened;
 }
 
 /** Returns only where it is not possible. */
-function replaceOurselves(unsealed: Unsealed): void {
+function replaceOurselves(opened: OpenedMachine): void {
   if (process.execve === undefined) return;
   const { [HANDED_OVER]: _, ...env } = process.env;
   const kept = Object.entries(env).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && !isSealing(entry[0]),
   );
-  if (!putOnStandardInput(JSON.stringify(handedOver(unsealed)))) return;
+  if (!putOnStandardInput(JSON.stringify(handedOver(opened)))) return;
   const [, ...args] = process.argv;
   try {
     process.execve(process.execPath, [process.execPath, ...process.execArgv, ...args], {
@@ -50,10 +59,10 @@ function replaceOurselves(unsealed: Unsealed): void {
 }
 
 /** Only what was opened; the rest stays in the environment. */
-function handedOver(unsealed: Unsealed): Unsealed {
-  if (!unsealed.ok) return unsealed;
+function handedOver({ unsealed, stored }: OpenedMachine): OpenedMachine {
+  if (!unsealed.ok) return { unsealed, stored };
   const opened = Object.entries(unsealed.env).filter(([name, value]) => process.env[name] !== value);
-  return { ...unsealed, env: Object.fromEntries(opened) };
+  return { unsealed: { ...unsealed, env: Object.fromEntries(opened) }, stored };
 }
 
 /** Makes the text what is read from standard input, the one thing beside the output that a replaced process leaves open. */
@@ -76,14 +85,15 @@ function putOnStandardInput(text: string): boolean {
   return false;
 }
 
-function takeOver(machine: Environment): Unsealed {
+function takeOver(machine: Environment): OpenedMachine {
   const { [HANDED_OVER]: _, ...given } = machine;
   const env = Object.fromEntries(Object.entries(given).filter(([name]) => !isSealing(name)));
   try {
-    const unsealed = unsealedSchema.parse(JSON.parse(readFileSync(STANDARD_INPUT, "utf8")));
-    return unsealed.ok ? { ...unsealed, env: { ...env, ...unsealed.env } } : unsealed;
+    const { unsealed, stored } = openedSchema.parse(JSON.parse(readFileSync(STANDARD_INPUT, "utf8")));
+    return { unsealed: unsealed.ok ? { ...unsealed, env: { ...env, ...unsealed.env } } : unsealed, stored };
   } catch {
-    return { ok: false, problems: ["what was opened could not be handed over"] };
+    const problems = ["what was opened could not be handed over"];
+    return { unsealed: { ok: false, problems }, stored: "none" };
   } finally {
     // The file has no name any more, and goes with the last that holds it open.
     emptyStandardInput();

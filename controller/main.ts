@@ -6,21 +6,25 @@ import { createControllerServer } from "./http/server.ts";
 import { openEnvironment } from "./handover.ts";
 import { createRoutes } from "./http/routes.ts";
 import { createLog, createRedaction, errorText } from "./log.ts";
-import { deriveGatewaySecrets } from "./secrets.ts";
-import { readPlace, readSettings, type Settings } from "./settings.ts";
+import { deriveGatewaySecrets, secretValuesIn } from "./secrets.ts";
+import { readPlace, readSettings } from "./settings.ts";
 
 /** What the end of the controller takes beyond that of its gateway. */
 const END_MARGIN_MS = 5_000;
 /** Names of variables in one line of the log. */
 const NAMES_LOGGED_MAX = 50;
-const SECRET_NAME = /KEY|TOKEN|SECRET|PASSWORD/i;
 
-const unsealed = await openEnvironment();
+const { unsealed, stored } = await openEnvironment();
 const env = unsealed.ok ? unsealed.env : process.env;
 const { place, ignored } = readPlace(env);
 const read = unsealed.ok ? readSettings(env) : unsealed;
-const hidden = secretsOf(read.ok ? read.settings : null);
-const log = createLog((line) => process.stdout.write(`${line}\n`), hidden);
+// The key of a sealed environment is only in the one, and what was sealed only in the other.
+const redaction = createRedaction([
+  ...secretValuesIn(process.env),
+  ...secretValuesIn(env),
+  ...(read.ok ? Object.values(deriveGatewaySecrets(read.settings.gatewayToken)) : []),
+]);
+const log = createLog((line) => process.stdout.write(`${line}\n`), redaction);
 let machine: Machine | null = null;
 let isEnding = false;
 
@@ -46,12 +50,14 @@ server.listen(place.port, place.host);
 await once(server, "listening");
 log("info", "the controller listens", { host: place.host, port: place.port });
 if (ignored.length > 0) log("warn", "unusable environment variables are ignored", { names: ignored });
+if (stored !== "none")
+  log(stored === "unusable" ? "error" : "info", "there were settings of a later day", { stored });
 const notPassedOn = [...ignoredNames(env), ...(unsealed.ok ? unsealed.ignored : [])].slice(
   0,
   NAMES_LOGGED_MAX,
 );
 if (notPassedOn.length > 0) log("warn", "variables that nobody may set are ignored", { names: notPassedOn });
-if (read.ok) machine = bootMachine(place, read.settings, env, log, createRedaction(hidden));
+if (read.ok) machine = bootMachine(place, read.settings, env, log, redaction);
 else log("error", "the machine's environment is unusable", { problems: read.problems });
 
 async function end(cause: string, exitCode: 0 | 1): Promise<void> {
@@ -73,14 +79,4 @@ async function end(cause: string, exitCode: 0 | 1): Promise<void> {
 function healthWithoutMachine(): ControllerHealth {
   if (read.ok) return { state: "starting", stage: "environment" };
   return { state: "degraded", stage: unsealed.ok ? "config" : "sealed_environment" };
-}
-
-function secretsOf(settings: Settings | null): readonly string[] {
-  const sealedNames = new Set((env["KILOCLAW_SECRET_NAMES"] ?? "").split(","));
-  // The key of a sealed environment is only in the one, and what was sealed only in the other.
-  const named = [...Object.entries(process.env), ...Object.entries(env)].flatMap(([name, value]) =>
-    value !== undefined && (SECRET_NAME.test(name) || sealedNames.has(name)) ? [value] : [],
-  );
-  const derived = settings === null ? [] : Object.values(deriveGatewaySecrets(settings.gatewayToken));
-  return [...named, ...derived];
 }

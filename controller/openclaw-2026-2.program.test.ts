@@ -1,7 +1,8 @@
 import { describeCare } from "./testing/openclaw-care.ts";
-import { describeContract, FORWARDED, secrets, type VersionContract } from "./testing/openclaw-contract.ts";
+import { describeContract, FORWARDED, secrets } from "./testing/openclaw-contract.ts";
+import { describeLiveSettings } from "./testing/openclaw-live-contract.ts";
 
-const contract: VersionContract = {
+const contract = describeContract({
   version: "2026.2.26",
   controlUi: { id: "openclaw-control-ui", mode: "ui" },
   scopesTold: null,
@@ -10,5 +11,7 @@ const contract: VersionContract = {
   phone: { kind: "refused", code: "PAIRING_REQUIRED" },
   ownProgram: { headers: { ...FORWARDED, [secrets.ownerHeader]: "Owner" } },
   validate: ["config", "get", "gateway.mode"],
-};
-describeCare(contract, describeContract(contract));
+});
+
+describeCare(contract, "2026.2.26");
+describeLiveSettings(contract, "gateway_restart");

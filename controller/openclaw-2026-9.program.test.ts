@@ -3,16 +3,12 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { startController } from "./testing/controller-process.ts";
-import { OPERATOR_SCOPES } from "./testing/openclaw-client.ts";
 import { describeCare } from "./testing/openclaw-care.ts";
-import {
-  describeContract,
-  secrets,
-  THROUGH_WORKER,
-  type VersionContract,
-} from "./testing/openclaw-contract.ts";
+import { OPERATOR_SCOPES } from "./testing/openclaw-client.ts";
+import { describeContract, secrets, THROUGH_WORKER } from "./testing/openclaw-contract.ts";
+import { describeLiveSettings } from "./testing/openclaw-live-contract.ts";
 
-const contract: VersionContract = {
+const contract = describeContract({
   version: "2026.9.6",
   controlUi: { id: "openclaw-control-ui", mode: "ui", buildId: "dev" },
   scopesTold: OPERATOR_SCOPES,
@@ -21,10 +17,9 @@ const contract: VersionContract = {
   phone: { kind: "connected" },
   ownProgram: { password: secrets.password },
   validate: ["config", "validate", "--json"],
-};
-const made = describeContract(contract);
-const { controller, openClawDir, throughController } = made;
-describeCare(contract, made);
+});
+
+const { controller, openClawDir, throughController } = contract;
 
 describe("2026.9.6 besides", () => {
   it("fetches nothing from a registry before it listens", async () => {
@@ -75,6 +70,9 @@ describe("2026.9.6 besides", () => {
     expect(config).not.toHaveProperty("canvasHost");
   }, 120_000);
 });
+
+describeCare(contract, "2026.9.6");
+describeLiveSettings(contract, "hot");
 
 /** Each of these but the last two is refused or moved by 2026.9.6 (openclaw-gateway.md §5.3, §5.4; measured). */
 const OF_2026_2 = {

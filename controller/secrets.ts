@@ -28,6 +28,16 @@ export function deriveGatewaySecrets(gatewayToken: string): GatewaySecrets {
   };
 }
 
+const SECRET_NAME = /KEY|TOKEN|SECRET|PASSWORD/i;
+
+/** The values of an environment that are to be in no log: by their names, and those that came to the Worker sealed. */
+export function secretValuesIn(env: Readonly<Record<string, string | undefined>>): readonly string[] {
+  const sealedNames = new Set((env["KILOCLAW_SECRET_NAMES"] ?? "").split(","));
+  return Object.entries(env).flatMap(([name, value]) =>
+    value !== undefined && (SECRET_NAME.test(name) || sealedNames.has(name)) ? [value] : [],
+  );
+}
+
 /** Compares two texts in a time that depends on neither, lengths included. */
 export function isSameSecret(given: string, expected: string): boolean {
   const digest = (text: string): Buffer => createHash("sha256").update(text).digest();

@@ -3,7 +3,8 @@ import { mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from "node:fs/p
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { storeSettings, withStoredSettings } from "./stored-settings.ts";
+import { seal } from "./testing/seal.ts";
+import { openMachine, storeSettings, type StoredOutcome } from "./stored-settings.ts";
 
 const MACHINE = {
   PATH: "/bin",
@@ -22,6 +23,14 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
 
+async function open(
+  machine: Record<string, string>,
+): Promise<{ env: Record<string, string | undefined>; stored: StoredOutcome }> {
+  const { unsealed, stored } = await openMachine(machine, path);
+  if (!unsealed.ok) throw new Error(unsealed.problems.join());
+  return { env: unsealed.env, stored };
+}
+
 async function given(text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, text);
@@ -31,10 +40,9 @@ describe("settings that were stored", () => {
   it("take the place of all of an older machine's, those that they lack included", async () => {
     await storeSettings(path, { generation: 8, variables: { TELEGRAM_BOT_TOKEN: "new", MINE: "1" } });
     const env = { ...MACHINE, TELEGRAM_BOT_TOKEN: "old", DISCORD_BOT_TOKEN: "gone" };
-    expect(await withStoredSettings(env, path)).toEqual({
+    expect(await open(env)).toEqual({
       env: { ...MACHINE, KILOCLAW_GENERATION: "8", TELEGRAM_BOT_TOKEN: "new", MINE: "1" },
-      generation: 8,
-      file: { kind: "used" },
+      stored: "used",
     });
     expect(existsSync(path)).toBe(true);
   });
@@ -44,10 +52,9 @@ describe("settings that were stored", () => {
     async (generation) => {
       await storeSettings(path, { generation, variables: { MINE: "old" } });
       const env = { ...MACHINE, MINE: "new" };
-      expect(await withStoredSettings(env, path)).toEqual({
+      expect(await open(env)).toEqual({
         env,
-        generation: 7,
-        file: { kind: "outdated" },
+        stored: "outdated",
       });
       expect(existsSync(path)).toBe(false);
     },
@@ -56,7 +63,7 @@ describe("settings that were stored", () => {
   it("are none to a machine that knows no generation", async () => {
     await storeSettings(path, { generation: 8, variables: { MINE: "forged" } });
     const { KILOCLAW_GENERATION: _, ...env } = MACHINE;
-    expect(await withStoredSettings(env, path)).toEqual({ env, generation: 0, file: { kind: "outdated" } });
+    expect(await open(env)).toEqual({ env, stored: "outdated" });
   });
 
   it("set nothing that is not a setting", async () => {
@@ -70,25 +77,45 @@ describe("settings that were stored", () => {
       MINE: "1",
     };
     await storeSettings(path, { generation: 8, variables });
-    expect((await withStoredSettings(MACHINE, path)).env).toEqual({
+    expect((await open(MACHINE)).env).toEqual({
       ...MACHINE,
       KILOCLAW_GENERATION: "8",
       MINE: "1",
     });
   });
 
-  it("are taken sealed where the machine's are sealed, and nothing plain with them", async () => {
-    const variables = { KILOCLAW_SEALED_TELEGRAM_BOT_TOKEN: "sealed new", TELEGRAM_BOT_TOKEN: "plain" };
-    await storeSettings(path, { generation: 8, variables });
-    const sealed = { KILOCLAW_ENV_KEY: "key", KILOCLAW_SEALED_KILOCLAW_GATEWAY_TOKEN: "sealed token" };
-    const env = { ...MACHINE, ...sealed, KILOCLAW_SEALED_DISCORD_BOT_TOKEN: "sealed old" };
-    expect((await withStoredSettings(env, path)).env).toEqual({
-      ...MACHINE,
-      ...sealed,
-      KILOCLAW_GENERATION: "8",
-      KILOCLAW_SEALED_TELEGRAM_BOT_TOKEN: "sealed new",
+  describe("in a sealed environment", () => {
+    const { KILOCLAW_GENERATION: _, ...plain } = MACHINE;
+    const texts = { KILOCLAW_GENERATION: "7", DISCORD_BOT_TOKEN: "old", TELEGRAM_BOT_TOKEN: "new" };
+    const sealing = seal(texts, MACHINE.KILOCLAW_SANDBOX_ID);
+    const { KILOCLAW_SEALED_TELEGRAM_BOT_TOKEN = "", ...ofMachine } = sealing;
+    const machine = { ...plain, ...ofMachine };
+
+    it("are taken sealed, and nothing plain with them", async () => {
+      const variables = { KILOCLAW_SEALED_TELEGRAM_BOT_TOKEN, DISCORD_BOT_TOKEN: "plain" };
+      await storeSettings(path, { generation: 8, variables });
+      expect(await open(machine)).toEqual({
+        env: { ...plain, KILOCLAW_GENERATION: "8", TELEGRAM_BOT_TOKEN: "new" },
+        stored: "used",
+      });
     });
-    expect((await withStoredSettings(MACHINE, path)).env).toMatchObject({ TELEGRAM_BOT_TOKEN: "plain" });
+
+    it("are none when they do not open, and the machine's own are used", async () => {
+      const { KILOCLAW_ENV_KEY: __, ...variables } = seal({ MINE: "1" }, MACHINE.KILOCLAW_SANDBOX_ID);
+      await storeSettings(path, { generation: 8, variables });
+      expect(await open(machine)).toEqual({
+        env: { ...plain, KILOCLAW_GENERATION: "7", DISCORD_BOT_TOKEN: "old" },
+        stored: "unusable",
+      });
+      expect(existsSync(path)).toBe(false);
+    });
+
+    it("stay where they are while the machine's own can't be opened", async () => {
+      await storeSettings(path, { generation: 8, variables: {} });
+      const { KILOCLAW_ENV_KEY: __, ...keyless } = machine;
+      expect(await openMachine(keyless, path)).toMatchObject({ unsealed: { ok: false }, stored: "none" });
+      expect(existsSync(path)).toBe(true);
+    });
   });
 
   it("are kept for their owner alone, in one step", async () => {
@@ -96,15 +123,15 @@ describe("settings that were stored", () => {
     await storeSettings(path, { generation: 9, variables: {} });
     expect((await stat(path)).mode & 0o777).toBe(0o600);
     expect(await readdir(dirname(path))).toEqual(["settings.json"]);
-    expect((await withStoredSettings(MACHINE, path)).generation).toBe(9);
+    expect((await open(MACHINE)).env).toMatchObject({ KILOCLAW_GENERATION: "9" });
   });
 });
 
 describe("a machine's own settings stay", () => {
-  const own = { env: MACHINE, generation: 7 };
+  const own = { env: MACHINE };
 
   it("where nothing was stored", async () => {
-    expect(await withStoredSettings(MACHINE, path)).toEqual({ ...own, file: { kind: "none" } });
+    expect(await open(MACHINE)).toEqual({ ...own, stored: "none" });
   });
 
   it.each([
@@ -114,15 +141,15 @@ describe("a machine's own settings stay", () => {
     ["nothing", ""],
   ])("with %s in the file, which goes", async (_, text) => {
     await given(text);
-    expect(await withStoredSettings(MACHINE, path)).toMatchObject({ ...own, file: { kind: "unusable" } });
+    expect(await open(MACHINE)).toMatchObject({ ...own, stored: "unusable" });
     expect(existsSync(path)).toBe(false);
   });
 
   it("with something else in the place of the file", async () => {
     await mkdir(path, { recursive: true });
-    expect(await withStoredSettings(MACHINE, path)).toMatchObject({ ...own, file: { kind: "unusable" } });
+    expect(await open(MACHINE)).toMatchObject({ ...own, stored: "unusable" });
     await writeFile(join(root, "elsewhere"), '{"generation": 8, "variables": {"A": "1"}}');
     await symlink(join(root, "elsewhere"), path);
-    expect(await withStoredSettings(MACHINE, path)).toMatchObject({ ...own, file: { kind: "unusable" } });
+    expect(await open(MACHINE)).toMatchObject({ ...own, stored: "unusable" });
   });
 });

@@ -22,18 +22,24 @@ export interface LiveGateway extends Readable {
   write(): Promise<boolean>;
   /** What stands in the configuration file; null when it can't be read. */
   config(): Promise<JsonObject | null>;
-  /** Has the process end and another begin. Resolves to whether that one is ready. */
-  renew(): Promise<boolean>;
+  /** Has the process end and another begin. Resolves to whether that one is ready within the time. */
+  renew(msMax: number): Promise<boolean>;
   /** The whole environment of a process that begins. */
   environmentOfStart(): Readonly<Record<string, string | undefined>>;
 }
 
-/** A change of its configuration takes the gateway one to three seconds (measured, 2026.9.6). */
-const HOT_MS_MAX = 15_000;
-/** A gateway that has just begun answers its first calls late. */
-const RENEWED_MS_MAX = 15_000;
-/** Nothing has changed, so what it does not say at once it will not say. */
-const UNCHANGED_MS_MAX = 3_000;
+export interface LiveBounds {
+  /** Of the ninety seconds that the Worker waits for the answer (src/gateway/client.ts). */
+  readonly allMs: number;
+  /** A change of its configuration takes the gateway one to three seconds (measured, 2026.9.6). */
+  readonly hotMs: number;
+  /** A gateway that has just begun answers its first calls late. */
+  readonly renewedMs: number;
+  /** Nothing has changed, so what it does not say at once it will not say. */
+  readonly unchangedMs: number;
+}
+
+const BOUNDS: LiveBounds = { allMs: 80_000, hotMs: 15_000, renewedMs: 10_000, unchangedMs: 3_000 };
 const PAUSE_MS = 100;
 /** It takes 0.2 s when it has an effect (measured, 2026.9.6). */
 const RELOAD_EVERY_MS = 1_000;
@@ -46,18 +52,20 @@ export async function bringToSettings(
   before: Given,
   next: Given,
   gateway: LiveGateway,
+  bounds: LiveBounds = BOUNDS,
 ): Promise<Pick<EnvApplied, "how" | "inEffect">> {
+  const deadline = performance.now() + bounds.allMs;
   const names = Object.keys({ ...before.variables, ...next.variables });
   const changed = names.filter((name) => before.variables[name] !== next.variables[name]);
   const untilInEffect = (msMax: number): Promise<boolean> => waitForEffect(names, next, gateway, msMax);
-  if (changed.length === 0) return { how: "unchanged", inEffect: await untilInEffect(UNCHANGED_MS_MAX) };
+  if (changed.length === 0) return { how: "unchanged", inEffect: await untilInEffect(bounds.unchangedMs) };
 
   const version = gateway.version();
   const canBeHot = version !== null && gateway.isRunning() && isHot(changed, before, next, version);
-  if (canBeHot && (await gateway.write()) && (await untilInEffect(HOT_MS_MAX)))
+  if (canBeHot && (await gateway.write()) && (await untilInEffect(bounds.hotMs)))
     return { how: "hot", inEffect: true };
-  const isReady = await gateway.renew();
-  return { how: "gateway_restart", inEffect: isReady && (await untilInEffect(RENEWED_MS_MAX)) };
+  const isReady = await gateway.renew(deadline - performance.now() - bounds.renewedMs);
+  return { how: "gateway_restart", inEffect: isReady && (await untilInEffect(bounds.renewedMs)) };
 }
 
 /** Whether all that changed reaches the gateway by the files that it reads while it runs. */

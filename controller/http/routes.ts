@@ -4,15 +4,18 @@ import {
   approveChannelSchema,
   approveDeviceSchema,
   doctorRequestSchema,
+  envUpdateSchema,
   logQuerySchema,
   type ConfigReport,
   type ControllerHealth,
   type ControllerProblemCode,
   type ControllerVersion,
   type Doctor,
+  type EnvUpdate,
   type GatewayLog,
   type GatewayStatus,
 } from "../../src/gateway/wire.ts";
+import type { UpdateResult } from "../live-settings.ts";
 import type { ApprovalResult, Pairing } from "../pairing/pairing.ts";
 import { isSameSecret } from "../secrets.ts";
 import { readJsonBody } from "./body.ts";
@@ -36,12 +39,15 @@ export interface RoutesBackend {
     cancel(): Doctor;
   };
   config(): ConfigReport;
+  updateSettings(update: EnvUpdate): Promise<UpdateResult>;
 }
 
 type RoutesEnv = { Variables: { backend: RoutesBackend } };
 
 /** Approvals and the like are a few hundred bytes. */
 const SMALL_BODY_BYTES_MAX = 4_096;
+/** Two hundred settings of 16,384 characters, plain and sealed, escaped. */
+const SETTINGS_BODY_BYTES_MAX = 16_000_000;
 
 /**
  * The controller's own routes. Health is open to everybody and says nothing more than a state and a stage;
@@ -68,6 +74,14 @@ export function createRoutes(options: {
 
   app.get("/version", (c) => c.json(c.var.backend.version()));
   app.get("/config", (c) => c.json(c.var.backend.config()));
+  app.put("/env", async (c) =>
+    withBody(
+      c.req.raw,
+      envUpdateSchema,
+      async (update) => updateAnswer(await c.var.backend.updateSettings(update)),
+      SETTINGS_BODY_BYTES_MAX,
+    ),
+  );
   addGatewayRoutes(app);
   addPairingRoutes(app);
   addDoctorRoutes(app);
@@ -124,9 +138,27 @@ async function withBody<T>(
   request: Request,
   schema: z.ZodType<T>,
   answer: (value: T) => Promise<Response>,
+  bytesMax = SMALL_BODY_BYTES_MAX,
 ): Promise<Response> {
-  const body = await readJsonBody(request, schema, SMALL_BODY_BYTES_MAX);
+  const body = await readJsonBody(request, schema, bytesMax);
   return body.kind === "read" ? answer(body.value) : problemResponse(body.code);
+}
+
+function updateAnswer(result: UpdateResult): Response {
+  switch (result.kind) {
+    case "applied":
+      return Response.json(result.applied);
+    case "stale":
+      return problemResponse("stale_generation");
+    case "unusable":
+      return problemResponse("invalid_request");
+    case "not_stored":
+      return problemResponse("upstream_failed");
+    case "busy":
+      return problemResponse("starting");
+    default:
+      return result satisfies never;
+  }
 }
 
 function approvalAnswer(result: ApprovalResult): Response {

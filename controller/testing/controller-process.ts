@@ -163,7 +163,8 @@ export async function startController(options: ControllerOptions = {}): Promise<
     end,
     async [Symbol.asyncDispose]() {
       await end();
-      await rm(root, { recursive: true, force: true });
+      // What the gateway started may be at its last words.
+      await rm(root, { recursive: true, force: true, maxRetries: 10 });
     },
   };
   await logged((line) => line.message === "the controller listens");

@@ -17,8 +17,8 @@ const PATIENCE = { timeout: TIMEOUT_MS, interval: 50 };
 
 /** The tests of how the controller looks after a real gateway, which every version passes. */
 export function describeCare(
-  { version }: VersionContract,
   { controller, throughController }: Contract,
+  version: VersionContract["version"],
 ): void {
   const devices = async (): Promise<readonly DeviceRequest[]> =>
     devicePairingSchema.parse(await (await controller().kilo("/pairing/devices")).json()).requests;

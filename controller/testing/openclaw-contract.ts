@@ -18,8 +18,10 @@ import {
   ORIGIN,
   PROXY_TOKEN,
   startController,
+  type ControllerOptions,
   type ControllerProcess,
 } from "./controller-process.ts";
+import { createModelStandIn, type ModelStandIn } from "./model-stand-in.ts";
 import { connectToGateway, createDevice, type Connection, type ConnectOptions } from "./openclaw-client.ts";
 
 /** What one version does differently from the others, and what is asked of all of them. */
@@ -44,6 +46,10 @@ export interface Contract {
   readonly controller: () => ControllerProcess;
   readonly openClawDir: () => string;
   readonly throughController: Connect;
+  readonly model: () => ModelStandIn;
+  /** With what it was started. */
+  readonly options: () => ControllerOptions;
+  readonly settings: () => Readonly<Record<string, string>>;
 }
 type Connect = (options: Partial<ConnectOptions>) => Promise<Connection>;
 
@@ -62,7 +68,7 @@ const USER_SECRETS = {
   TELEGRAM_BOT_TOKEN: "123456:canary-telegram-token",
   MY_TOKEN: 'canary-"quoted"-token',
 };
-const MODEL = { baseUrl: "http://127.0.0.1:9/v1", id: "vendor/model" };
+const MODEL_ID = "vendor/model";
 /** The channel asks a proxy that is not there, so that the tests ask nobody outside. */
 const BY_HAND =
   "// by hand\n{channels: {telegram: {proxy: 'http://127.0.0.1:9'}}, ui: {seamColor: '#336699'},}\n";
@@ -81,6 +87,8 @@ const pairingsSchema = z.object({ pending: z.array(z.object({ role: z.string(), 
  */
 export function describeContract(contract: VersionContract): Contract {
   let controller: ControllerProcess;
+  let model: ModelStandIn;
+  let options: ControllerOptions;
   let directory: string;
   let openClawDir: string;
 
@@ -92,10 +100,10 @@ export function describeContract(contract: VersionContract): Contract {
     directory = await mkdtemp(join(tmpdir(), "kiloclaw-contract-"));
     const main = join(directory, "controller.mjs");
     await bundleController(main);
+    model = await createModelStandIn();
+    options = { main, openClawDir, env: { ...settings(), KILOCLAW_GENERATION: "1" } };
     controller = await startController({
-      main,
-      openClawDir,
-      env: { ...USER_SECRETS, KILOCODE_API_BASE_URL: MODEL.baseUrl, KILOCODE_DEFAULT_MODEL: MODEL.id },
+      ...options,
       prepare: async (home) => {
         await mkdir(join(home, ".openclaw"));
         await writeFile(join(home, ".openclaw", "openclaw.json"), BY_HAND);
@@ -106,9 +114,15 @@ export function describeContract(contract: VersionContract): Contract {
 
   afterAll(async () => {
     await controller[Symbol.asyncDispose]();
+    await model.close();
     await rm(directory, { recursive: true, force: true });
   });
 
+  const settings = (): Readonly<Record<string, string>> => ({
+    ...USER_SECRETS,
+    KILOCODE_API_BASE_URL: model.url,
+    KILOCODE_DEFAULT_MODEL: MODEL_ID,
+  });
   const throughController: Connect = (options) =>
     connectToGateway({
       url: controller.url,
@@ -142,7 +156,7 @@ export function describeContract(contract: VersionContract): Contract {
     return writer(user, {
       gatewayPort: Number(new URL(controller.gatewayUrl).port),
       allowedOrigins: MACHINE_ENV["OPENCLAW_ALLOWED_ORIGINS"]?.split(",") ?? [],
-      model: MODEL,
+      model: { baseUrl: model.url, id: MODEL_ID },
       channels: { telegram: true, ...channels },
       workspace: paths.workspace,
       logFile: paths.logFile,
@@ -219,7 +233,7 @@ export function describeContract(contract: VersionContract): Contract {
         const connection = await connected(throughController({ device }));
         expect({ attempt, scopes: connection.scopes }).toEqual({ attempt, scopes: contract.scopesTold });
         expect(await connection.call("models.list")).toMatchObject({
-          models: expect.arrayContaining([expect.objectContaining({ id: MODEL.id })]),
+          models: expect.arrayContaining([expect.objectContaining({ id: MODEL_ID })]),
         });
         // What needs the scopes of an administrator, of reading, and of pairing.
         expect(await connection.call("config.get")).toMatchObject({ exists: true });
@@ -321,5 +335,12 @@ export function describeContract(contract: VersionContract): Contract {
     backend.close();
   });
 
-  return { controller: () => controller, openClawDir: () => openClawDir, throughController };
+  return {
+    controller: () => controller,
+    openClawDir: () => openClawDir,
+    throughController,
+    model: () => model,
+    options: () => options,
+    settings,
+  };
 }
