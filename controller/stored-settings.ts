@@ -8,7 +8,7 @@ import { unsealEnvironment, type Environment, type Unsealed } from "./sealed-env
 /** Which settings a machine has; the Worker raises it with every change of them. */
 export const GENERATION = "KILOCLAW_GENERATION";
 /** Which of them came to the Worker sealed. */
-export const SECRET_NAMES = "KILOCLAW_SECRET_NAMES";
+const SECRET_NAMES = "KILOCLAW_SECRET_NAMES";
 /** Before the name of a variable that is sealed. */
 const SEALED_PREFIX = "KILOCLAW_SEALED_";
 /** The Worker's own bounds are 200 variables of 16,384 characters; sealed and escaped each is twice as long at most. */
