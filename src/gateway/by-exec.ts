@@ -1,6 +1,16 @@
 import type { FlyExec } from "../fly/client.ts";
-import { channelRequestsIn, devicesIn } from "./cli-output.ts";
-import { type CliRun, type ExecFailure, type ExecPlace, failed, runCli, runOne } from "./exec.ts";
+import { approveByCli, type ByExec, outcome, unfinished } from "./approve-by-cli.ts";
+import { channelRequestsIn } from "./cli-output.ts";
+import { createDevicesByExec } from "./devices-by-exec.ts";
+import {
+  type CliRun,
+  type DoctorRequest,
+  execDoctor,
+  type ExecPlace,
+  failed,
+  runCli,
+  runOne,
+} from "./exec.ts";
 import {
   type Approval,
   type ApproveChannel,
@@ -10,13 +20,13 @@ import {
   type ControllerVersion,
   type DevicePairing,
   type Doctor,
-  DOCTOR_OUTPUT_CHARS_MAX,
   PAIRING_ENTRIES_MAX,
 } from "./wire.ts";
 
-export type ByExec<T> = { kind: "answered"; value: T } | ExecFailure;
-
-/** What an older controller can't be asked for, by OpenClaw's own CLI; a call takes seconds, and much of the machine's memory. */
+/**
+ * What an older controller can't be asked for: devices by the gateway's own methods, the rest by OpenClaw's CLI, which takes seconds
+ * for each call, and much of the machine's memory.
+ */
 export type GatewayByExec = {
   version(): Promise<ByExec<ControllerVersion>>;
   devices(): Promise<ByExec<DevicePairing>>;
@@ -24,32 +34,16 @@ export type GatewayByExec = {
   /** A channel that fails keeps what `last` knows of it, marked stale. */
   channels(last: ChannelPairing | null): Promise<ByExec<ChannelPairing>>;
   approveChannel(request: ApproveChannel): Promise<ByExec<Approval>>;
-  doctor(request: { fix: boolean }): Promise<ByExec<Doctor>>;
+  doctor(request: DoctorRequest): Promise<ByExec<Doctor>>;
 };
 
 /** Outputs and exit codes are those of openclaw-gateway.md §4.1 and §4.2. */
 export function createGatewayByExec(fly: FlyExec, place: ExecPlace): GatewayByExec {
   const one = (...args: string[]) => runOne(fly, place, args);
 
-  const devices = async (): Promise<ByExec<DevicePairing>> => {
-    const refreshedAt = new Date().toISOString();
-    const listed = await one("devices", "list", "--json");
-    if (listed.kind === "failed") return listed;
-    if (listed.run.exitCode !== 0) return unfinished(listed.run);
-    const requests = await devicesIn(listed.run.stdout);
-    if (requests === null) return failed("cli_unreadable");
-    return { kind: "answered", value: { refreshedAt, stale: false, requests } };
-  };
-
-  const approve = async (nothing: RegExp, args: string[]): Promise<ByExec<Approval>> => {
-    const done = await one(...args);
-    if (done.kind === "failed") return done;
-    if (done.run.exitCode === 0) return outcome("approved");
-    return nothing.test(done.run.stderr + done.run.stdout) ? outcome("not_pending") : unfinished(done.run);
-  };
-
+  const devices = createDevicesByExec(fly, place);
   return {
-    devices,
+    devices: () => devices.list(),
     async version() {
       const asked = await one("--version");
       if (asked.kind === "failed") return asked;
@@ -67,16 +61,7 @@ export function createGatewayByExec(fly: FlyExec, place: ExecPlace): GatewayByEx
       };
       return { kind: "answered", value };
     },
-    async approveDevice({ requestId, fingerprint }) {
-      if (fingerprint !== undefined) {
-        const listed = await devices();
-        if (listed.kind === "failed") return listed;
-        const shown = listed.value.requests.find((request) => request.requestId === requestId);
-        if (shown === undefined) return outcome("not_pending");
-        if (shown.fingerprint !== fingerprint) return outcome("changed");
-      }
-      return approve(NO_SUCH_DEVICE, ["devices", "approve", requestId, "--json"]);
-    },
+    approveDevice: (request) => devices.approve(request),
     async channels(last) {
       const refreshedAt = new Date().toISOString();
       const listed = await runCli(fly, place, "channels");
@@ -98,28 +83,19 @@ export function createGatewayByExec(fly: FlyExec, place: ExecPlace): GatewayByEx
       if (!("code" in request)) return outcome("not_pending");
       const { channel, accountId = "default", code } = request;
       const account = accountId === "default" ? [] : ["--account", accountId];
-      return approve(NO_SUCH_CODE, ["pairing", "approve", channel, code, ...account, "--notify"]);
+      return approveByCli(fly, place, NO_SUCH_CODE, [
+        "pairing",
+        "approve",
+        channel,
+        code,
+        ...account,
+        "--notify",
+      ]);
     },
-    async doctor({ fix }) {
-      const startedAt = new Date().toISOString();
-      const done = await one("doctor", "--non-interactive", ...(fix ? ["--fix", "--yes"] : []));
-      if (done.kind === "failed") return done;
-      const { exitCode, timedOut, stdout, stderr } = done.run;
-      const value: Doctor = {
-        state: timedOut ? "timed_out" : exitCode === 0 ? "done" : "failed",
-        fix,
-        startedAt,
-        endedAt: new Date().toISOString(),
-        exitCode,
-        output: (stdout + stderr).slice(-DOCTOR_OUTPUT_CHARS_MAX),
-      };
-      return { kind: "answered", value };
-    },
+    doctor: (request) => execDoctor(fly, place, request),
   };
 }
 
-/** `Error: unknown requestId` (2026.2), `No pending device request matches …` (2026.9). */
-const NO_SUCH_DEVICE = /unknown requestId|no pending device request/i;
 /** `No pending pairing request found for code: …` (both). */
 const NO_SUCH_CODE = /no pending pairing request/i;
 
@@ -144,12 +120,4 @@ function channelList(run: CliRun, refreshedAt: string, last: ChannelPairing | nu
 function earlier(one: string | null, other: string | null): string | null {
   if (one === null || other === null) return null;
   return one < other ? one : other;
-}
-
-function unfinished({ timedOut }: CliRun): ExecFailure {
-  return failed(timedOut ? "cli_timeout" : "cli_failed");
-}
-
-function outcome(what: Approval["outcome"]): ByExec<Approval> {
-  return { kind: "answered", value: { outcome: what } };
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 
-/** What an answer by exec is kept for; each has an entry of its own. */
-export type CachedKind = "channels" | "devices" | "doctor";
+/** The lists by exec that are kept; each has an entry of its own. */
+export type CachedKind = "channels" | "devices";
 
 /** What is kept, and the generation to which it belongs; null where the cache can't be asked. */
 export type Kept<T> = { generation: string | null; value: T | null; ageMs: number };

@@ -57,6 +57,21 @@ export async function devicesIn(stdout: string): Promise<DeviceRequest[] | null>
   return requests.filter((request) => request !== null);
 }
 
+/** What was granted to a device, as `openclaw devices approve --json` tells; null where it doesn't. */
+export function grantIn(stdout: string): Grant | null {
+  return grantSchema.safeParse(jsonIn(stdout)).data?.device ?? null;
+}
+
+export type Grant = z.infer<typeof grantSchema>["device"];
+
+const grantSchema = z.object({
+  device: z.object({
+    deviceId: z.string().regex(/^[0-9a-f]{64}$/),
+    role: z.string(),
+    scopes: z.array(z.string()),
+  }),
+});
+
 /** What `openclaw pairing list <channel> --json` says (§4.2); null for what is no such list. */
 export function channelRequestsIn(stdout: string, channel: string): ChannelRequest[] | null {
   const list = channelSchema.safeParse(jsonIn(stdout));
@@ -70,6 +85,7 @@ async function deviceOf(entry: unknown): Promise<DeviceRequest | null> {
   const read = deviceSchema.safeParse(entry);
   if (!read.success) return null;
   const { publicKey, ts, ...device } = read.data;
+  if (isTheCliItself(device)) return null;
   const role = device.role ?? "";
   const scopes = device.scopes ?? [];
   const request = deviceRequestSchema.safeParse({
@@ -81,6 +97,20 @@ async function deviceOf(entry: unknown): Promise<DeviceRequest | null> {
     ...lifetime(ts, DEVICE_LIFETIME_MS),
   });
   return request.success ? request.data : null;
+}
+
+/**
+ * Behind a trusted proxy the CLI is a device like any other: 2026.9.6 refuses it, notes its request, and lets it read and write what
+ * the gateway has on disk (measured). Somebody else comes from somewhere: through the Worker, and so with an address.
+ */
+function isTheCliItself({
+  clientMode,
+  remoteIp,
+}: {
+  clientMode: string | null;
+  remoteIp: string | null;
+}): boolean {
+  return clientMode === "cli" && remoteIp === null;
 }
 
 function channelRequestOf(entry: unknown, channel: string): ChannelRequest[] {

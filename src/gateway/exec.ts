@@ -1,7 +1,10 @@
 import { z } from "zod";
 import type { FlyExec } from "../fly/client.ts";
 import type { FlyError } from "../fly/errors.ts";
+import { jsonOf } from "./ask.ts";
 import { CLI_SCRIPT } from "./cli-script.ts";
+import { DOCTOR_SCRIPT } from "./doctor-script.ts";
+import { type Doctor, DOCTOR_OUTPUT_CHARS_MAX, doctorSchema } from "./wire.ts";
 
 /** Where an exec runs. */
 export type ExecPlace = { appName: string; machineId: string };
@@ -22,6 +25,7 @@ export type ExecFailure = {
     | "exec_unreadable"
     | "openclaw_not_found"
     | "config_unreadable"
+    | "granted_too_much"
     | "cli_failed"
     | "cli_timeout"
     | "cli_unreadable";
@@ -35,7 +39,9 @@ export type CliCommands = readonly (readonly string[])[] | "channels";
 const EXEC_TIMEOUT_S = 30;
 /** What is left is for the start of the script, and for its answer. */
 const CLI_TIMEOUT_MS = 26_000;
-/** A doctor's output as the wire has it, and lists of hundreds of devices; Fly's own limit for all of it is 10 MiB. */
+/** It takes ten seconds on two cores of a laptop (openclaw-gateway.md §4.1), and many times that on a small machine. */
+const DOCTOR_TIMEOUT_MS = 300_000;
+/** Lists of hundreds of devices; Fly's own limit for all that is printed is 10 MiB. */
 const OUTPUT_CHARS_MAX = 200_000;
 const RUNS_MAX = 16;
 
@@ -47,35 +53,47 @@ const runSchema = z.object({
   stdout: text,
   stderr: text,
 });
-const answerSchema = z.union([
-  z.object({ node: z.string().min(1).max(80), runs: z.array(runSchema).max(RUNS_MAX) }),
-  z.object({ problem: z.enum(["no_openclaw", "config_unreadable"]) }),
-]);
+const cliSchema = z.object({ node: z.string().min(1).max(80), runs: z.array(runSchema).max(RUNS_MAX) });
+const problemSchema = z.object({ problem: z.enum(["no_openclaw", "config_unreadable"]) });
 
 /**
  * Runs commands of OpenClaw's CLI in a machine, one after the other. What they are told are arguments, never parts of a script or of a
  * shell's line.
  */
-export async function runCli(
+export async function runCli(fly: FlyExec, place: ExecPlace, commands: CliCommands): Promise<CliResult> {
+  const request = { commands, timeoutMs: CLI_TIMEOUT_MS, outputCharsMax: OUTPUT_CHARS_MAX };
+  const done = await runScript(fly, place, { script: CLI_SCRIPT, request, schema: cliSchema });
+  return done.kind === "failed" ? done : { kind: "ran", ...done.answer };
+}
+
+/** What is asked of the doctor that a machine may have running. */
+export type DoctorRequest = { verb: "read" | "cancel" } | { verb: "start"; fix: boolean };
+
+/** The machine's doctor after that; it goes on when the exec is over. */
+export async function execDoctor(
+  fly: FlyExec,
+  place: ExecPlace,
+  what: DoctorRequest,
+): Promise<{ kind: "answered"; value: Doctor } | ExecFailure> {
+  const request = { ...what, timeoutMs: DOCTOR_TIMEOUT_MS, outputCharsMax: DOCTOR_OUTPUT_CHARS_MAX };
+  const done = await runScript(fly, place, { script: DOCTOR_SCRIPT, request, schema: doctorSchema });
+  return done.kind === "failed" ? done : { kind: "answered", value: done.answer };
+}
+
+async function runScript<T>(
   fly: FlyExec,
   { appName, machineId }: ExecPlace,
-  commands: CliCommands,
-): Promise<CliResult> {
-  const request = { commands, timeoutMs: CLI_TIMEOUT_MS, outputCharsMax: OUTPUT_CHARS_MAX };
-  const argv = ["node", "-e", CLI_SCRIPT, "--", JSON.stringify(request)] as const;
+  { script, request, schema }: { script: string; request: unknown; schema: z.ZodType<T> },
+): Promise<{ kind: "ran"; answer: T } | ExecFailure> {
+  const argv = ["node", "-e", script, "--", JSON.stringify(request)] as const;
   const done = await fly.execInMachine(appName, machineId, argv, EXEC_TIMEOUT_S);
   if (!done.ok) return failureOf(done.error);
-  const answer = answerSchema.safeParse(parseJson(done.value.stdout));
-  if (!answer.success) return failed("exec_unreadable");
-  if ("runs" in answer.data) return { kind: "ran", ...answer.data };
-  switch (answer.data.problem) {
-    case "no_openclaw":
-      return failed("openclaw_not_found");
-    case "config_unreadable":
-      return failed("config_unreadable");
-    default:
-      return answer.data.problem satisfies never;
-  }
+  const said = jsonOf(done.value.stdout);
+  const answer = schema.safeParse(said);
+  if (answer.success) return { kind: "ran", answer: answer.data };
+  const told = problemSchema.safeParse(said);
+  if (!told.success) return failed("exec_unreadable");
+  return failed(told.data.problem === "no_openclaw" ? "openclaw_not_found" : "config_unreadable");
 }
 
 /** Runs one command. */
@@ -105,12 +123,3 @@ function failureOf(error: FlyError): ExecFailure {
 
 /** A command that was given up may still run, and takes the machine's memory until it ends. */
 const RETRY_AFTER_S = 30;
-
-/** Undefined for what is no JSON. */
-function parseJson(json: string): unknown {
-  try {
-    return JSON.parse(json);
-  } catch {
-    return undefined;
-  }
-}

@@ -1,6 +1,7 @@
 import { waitUntil } from "cloudflare:workers";
 import type { Logger } from "../log.ts";
-import type { ByExec, GatewayByExec } from "./by-exec.ts";
+import type { ByExec } from "./approve-by-cli.ts";
+import type { GatewayByExec } from "./by-exec.ts";
 import type { AnswerCache, CachedKind } from "./cache.ts";
 import type { ControllerAnswer, ControllerClient, GatewayOperation } from "./client.ts";
 import type { ExecFailure } from "./exec.ts";
@@ -17,7 +18,6 @@ import {
   type DevicePairing,
   devicePairingSchema,
   type Doctor,
-  doctorSchema,
   type GatewayLog,
   type GatewayStatus,
 } from "./wire.ts";
@@ -66,6 +66,8 @@ const AWAY_RETRY_S = 10;
 
 const channelFlights = createFlights<ByExec<ChannelPairing>>();
 const deviceFlights = createFlights<ByExec<DevicePairing>>();
+/** Two that begin at the same instant would both run. */
+const doctorFlights = createFlights<ByExec<Doctor>>();
 
 export function createGateway({ sandboxId, controller, byExec, cache, log }: GatewayParts): Gateway {
   const fallBack = async <T>(
@@ -107,10 +109,7 @@ export function createGateway({ sandboxId, controller, byExec, cache, log }: Gat
    * Whatever came of an approval, lists from before it are not shown again: not even an answer that was lost says that nothing was
    * approved. That holds for whoever gave up waiting for it too.
    */
-  const approving = (
-    kind: Exclude<CachedKind, "doctor">,
-    approve: () => Promise<Asked<Approval>>,
-  ): Promise<Asked<Approval>> => {
+  const approving = (kind: CachedKind, approve: () => Promise<Asked<Approval>>): Promise<Asked<Approval>> => {
     const work = async (): Promise<Asked<Approval>> => {
       const approved = await approve();
       if (!(await cache.drop(kind))) log.warn("cache_not_dropped", { sandboxId, kind });
@@ -125,9 +124,6 @@ export function createGateway({ sandboxId, controller, byExec, cache, log }: Gat
     waitUntil(done.catch(() => null));
     return done;
   };
-
-  const lastDoctor = async (): Promise<Asked<Doctor>> =>
-    answered((await cache.read("doctor", doctorSchema)).value ?? NO_DOCTOR);
 
   return {
     version: async () => fallBack(await controller.version(), () => byExec.version()),
@@ -144,28 +140,16 @@ export function createGateway({ sandboxId, controller, byExec, cache, log }: Gat
       approving("devices", async () =>
         fallBack(await controller.approveDevice(request), () => byExec.approveDevice(request)),
       ),
-    doctor: async () => fallBack(await controller.doctor(), lastDoctor),
-    runDoctor: async (request) =>
-      fallBack(await controller.runDoctor(request), async () => {
-        const { generation } = await cache.read("doctor", doctorSchema);
-        const done = await byExec.doctor(request);
-        if (done.kind === "answered") await cache.keep("doctor", generation, done.value);
-        return done;
-      }),
-    // By exec it has ended when its answer comes, so there is nothing to cancel.
-    cancelDoctor: async () => fallBack(await controller.cancelDoctor(), lastDoctor),
+    doctor: async () => fallBack(await controller.doctor(), () => byExec.doctor({ verb: "read" })),
+    runDoctor: async ({ fix }) =>
+      fallBack(await controller.runDoctor({ fix }), () =>
+        doctorFlights(sandboxId, () => byExec.doctor({ verb: "start", fix })),
+      ),
+    cancelDoctor: async () =>
+      fallBack(await controller.cancelDoctor(), () => byExec.doctor({ verb: "cancel" })),
     configReport: async () => askedOf(await controller.configReport()),
   };
 }
-
-const NO_DOCTOR: Doctor = {
-  state: "never_run",
-  fix: false,
-  startedAt: null,
-  endedAt: null,
-  exitCode: null,
-  output: "",
-};
 
 function askedOf<T>(answer: ControllerAnswer<T>): Asked<T> {
   switch (answer.kind) {

@@ -1,4 +1,4 @@
-import { env } from "cloudflare:workers";
+import { env, exports } from "cloudflare:workers";
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
 import type { ChannelPairing, DevicePairing } from "../gateway/wire.ts";
 import { hold } from "../instance/testing/gate.ts";
@@ -21,7 +21,17 @@ beforeAll(async () => {
 
 afterEach(async () => {
   await forget();
-  for (const name of ["devices", "pairing", "answers.json", "cli.jsonl", "doctor-fails"]) {
+  for (const name of [
+    "locked",
+    "generous",
+    "calls.jsonl",
+    "devices",
+    "pairing",
+    "answers.json",
+    "cli.jsonl",
+    "doctor-fails",
+    "doctor-hangs",
+  ]) {
     await machine.remove(name);
   }
 });
@@ -142,6 +152,16 @@ describe("the lists of a machine with an older controller", () => {
     });
   });
 
+  it("leave out the command line itself, which asks to be let in each time that it looks", async () => {
+    const itself = device("itself", { clientId: "cli", clientMode: "cli", remoteIp: undefined });
+    await waitFor("devices", "itself", itself);
+    await waitFor("devices", "other", device("other", { clientId: "cli", clientMode: "cli" }));
+    expect(idsOf((await get<DevicePairing>("device-pairing")).body)).toEqual(["other"]);
+    expect((await post("device-pairing/approve", { requestId: "itself" })).body).toEqual({
+      outcome: "not_pending",
+    });
+  });
+
   it("leave out what can't be read, what has run out, and nothing else", async () => {
     await waitFor("devices", "good", device("good"));
     await waitFor("devices", "old", device("old", { ts: Date.now() - 301_000 }));
@@ -201,7 +221,42 @@ describe("an approval on a machine with an older controller", () => {
       body: { outcome: "approved" },
     });
     expect(idsOf((await get<DevicePairing>("device-pairing")).body)).toEqual(["request-2"]);
+    expect(await machine.gatewayCalls()).toContainEqual({
+      method: "device.pair.approve",
+      requestId: "request-1",
+    });
+    expect(await machine.cliCalls()).toEqual([]);
+  });
+
+  it("lets the device in by the command line where the gateway lets nobody in", async () => {
+    await machine.write("locked", "");
+    await waitFor("devices", "request-1", device("request-1"));
+    const shown = (await get<DevicePairing>("device-pairing")).body;
+    expect(idsOf(shown)).toEqual(["request-1"]);
+    const approval = { requestId: "request-1", fingerprint: shown.requests[0]?.fingerprint };
+    const answers = await Promise.all([
+      post("device-pairing/approve", approval),
+      post("device-pairing/approve", approval),
+    ]);
+    expect(answers.map(({ body }) => String(body["outcome"])).toSorted()).toEqual([
+      "approved",
+      "not_pending",
+    ]);
     expect(await machine.cliCalls()).toContainEqual(["devices", "approve", "request-1", "--json"]);
+    expect(await machine.gatewayCalls()).toEqual([]);
+  });
+
+  it("that grants more than was asked for is taken back, and told as such (M06)", async () => {
+    await machine.write("generous", "");
+    await waitFor("devices", "request-1", device("request-1"));
+    expect(await post("device-pairing/approve", { requestId: "request-1" })).toMatchObject({
+      status: 502,
+      body: { reason: "granted_too_much" },
+    });
+    expect(await machine.gatewayCalls()).toContainEqual({
+      method: "device.pair.remove",
+      deviceId: DEVICE_ID,
+    });
   });
 
   it("lets the person in who has the code, and tells them", async () => {
@@ -283,7 +338,7 @@ describe("an approval on a machine with an older controller", () => {
     expect((await get<ChannelPairing>("pairing")).body.requests).toEqual([]);
   });
 
-  it.each(["by its command line", "by a newer controller"])(
+  it.each(["by exec", "by a newer controller"])(
     "%s is not undone by a list that was begun before it (scenario 41)",
     async (by) => {
       await waitFor("devices", "request-1", device("request-1"));
@@ -397,19 +452,38 @@ describe("what fails on a machine with an older controller", () => {
 });
 
 describe("version and doctor of a machine with an older controller", () => {
+  const doctor = async () => (await get("doctor")).body;
+  const ended = async () => {
+    await expect.poll(doctor, { timeout: 10_000 }).not.toMatchObject({ state: "running" });
+  };
+
   it("are what OpenClaw's own commands tell", async () => {
     expect(await get("controller-version")).toMatchObject({
       status: 200,
       body: { controller: "unknown", capabilities: [], openclaw: null, openclawInstalled: "2026.2.26" },
     });
-    expect((await get("doctor")).body).toMatchObject({ state: "never_run" });
-    const done = await post("doctor", {});
-    expect(done).toMatchObject({ status: 202, body: { state: "done", fix: false, exitCode: 0 } });
-    expect(done.body["output"]).toContain("Doctor complete");
-    expect(await get("doctor")).toEqual({ status: 200, body: done.body });
+    expect(await doctor()).toMatchObject({ state: "never_run", startedAt: null });
+    expect(await post("doctor", {})).toMatchObject({
+      status: 202,
+      body: { fix: false, startedAt: expect.any(String) },
+    });
+    await ended();
+    expect(await doctor()).toMatchObject({
+      state: "done",
+      fix: false,
+      exitCode: 0,
+      endedAt: expect.any(String),
+      output: expect.stringContaining("Doctor complete"),
+    });
     await machine.write("doctor-fails", "");
-    expect((await post("doctor", { fix: true })).body).toMatchObject({ state: "failed", exitCode: 1 });
-    expect((await get("doctor")).body).toMatchObject({ state: "failed", fix: true });
+    await post("doctor", { fix: true });
+    await ended();
+    expect(await doctor()).toMatchObject({
+      state: "failed",
+      fix: true,
+      exitCode: 1,
+      output: expect.stringContaining("Something is wrong."),
+    });
     expect((await machine.cliCalls()).slice(1)).toEqual([
       ["doctor", "--non-interactive"],
       ["doctor", "--non-interactive", "--fix", "--yes"],
@@ -417,7 +491,21 @@ describe("version and doctor of a machine with an older controller", () => {
   });
 
   it("keep the gateway's secrets to themselves (S01)", async () => {
-    const { body } = await post("doctor", {});
-    expect(body["output"]).toContain("the password is [redacted].");
+    await post("doctor", {});
+    await ended();
+    expect((await doctor())["output"]).toContain("the password is [redacted].");
+  });
+
+  it("outlast an exec: a doctor goes on, is joined by the next, and is cancelled", async () => {
+    await machine.write("doctor-hangs", "");
+    const first = await post("doctor", { fix: true });
+    expect(first).toMatchObject({ status: 202, body: { state: "running", fix: true, endedAt: null } });
+    expect(await Promise.all([post("doctor", {}), post("doctor", {})])).toEqual([first, first]);
+    expect(await doctor()).toEqual(first.body);
+    await expect.poll(() => machine.cliCalls()).toHaveLength(1);
+    const cancelled = await exports.KiloClawPlatform.cancelDoctor(USER);
+    expect(cancelled).toMatchObject({ kind: "answered", value: { state: "cancelled", exitCode: null } });
+    expect(await doctor()).toMatchObject({ state: "cancelled", fix: true });
+    expect(await machine.cliCalls()).toHaveLength(1);
   });
 });

@@ -8,6 +8,7 @@ import { z } from "zod";
 import { rememberProcess } from "../../controller/gateway/orphan.ts";
 import { problemAnswer } from "../../controller/http/problem.ts";
 import type { ChannelPairing, ControllerVersion, DevicePairing, Doctor } from "../../src/gateway/wire.ts";
+import { serveGateway } from "./stand-in-gateway-socket.ts";
 
 /**
  * The controller's own routes in a stand-in machine. Files in `stand-in` on its volume say how it behaves, and are read at every
@@ -44,17 +45,19 @@ export async function answerController(
 
 /**
  * Makes the directory of those files, and starts what stands for the gateway's process: it has what an exec has not, the password and
- * the directories of the gateway, and is noted as the controller notes it.
+ * the directories of the gateway, and is noted as the controller notes it. The gateway's socket listens at `port`.
  */
-export async function startGatewayProcess(home: string): Promise<void> {
+export async function startGatewayProcess(home: string, port: number): Promise<void> {
   await mkdir(join(home, DIRECTORY), { recursive: true });
   await mkdir(join(home, ".kiloclaw"), { recursive: true });
+  serveGateway(port, join(home, DIRECTORY), PASSWORD);
   const child = spawn("sleep", ["86400"], {
     env: {
       HOME: home,
       OPENCLAW_STATE_DIR: join(home, DIRECTORY),
       OPENCLAW_CONFIG_PATH: join(home, DIRECTORY, "openclaw.json"),
-      OPENCLAW_GATEWAY_PASSWORD: "gateway-password",
+      OPENCLAW_GATEWAY_PASSWORD: PASSWORD,
+      OPENCLAW_GATEWAY_PORT: String(port),
     },
     stdio: "ignore",
   });
@@ -62,6 +65,7 @@ export async function startGatewayProcess(home: string): Promise<void> {
 }
 
 const DIRECTORY = "stand-in";
+const PASSWORD = "gateway-password";
 
 const answersSchema = z.record(
   z.string(),

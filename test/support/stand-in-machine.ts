@@ -151,5 +151,6 @@ sockets.on("connection", (socket, request) => {
 });
 
 process.on("SIGTERM", () => process.exit(0));
-if (hasController) await startGatewayProcess(home);
+// A machine has the port after its own for the gateway.
+if (hasController) await startGatewayProcess(home, Number(env["PORT"]) + 1);
 server.listen(Number(env["PORT"]), "127.0.0.1");

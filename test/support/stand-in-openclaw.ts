@@ -5,8 +5,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 /**
  * What stands for OpenClaw's command line: outputs and exit codes of openclaw-gateway.md §4.1 and §4.2, on requests that are files in
  * `OPENCLAW_STATE_DIR`: `devices/<id>.json` and `pairing/<channel>/<code>.json`, where each is what the lists show of it. It does
- * nothing for whoever lacks the gateway's password. A file `hangs` or `fails` in a channel's directory, or `doctor-fails`, makes it do
- * just that. How it was called is appended to `cli.jsonl`.
+ * nothing for whoever lacks the gateway's password. A file `hangs` or `fails` in a channel's directory, `doctor-hangs` or `doctor-fails`,
+ * makes it do just that. How it was called is appended to `cli.jsonl`.
  */
 const args = process.argv.slice(2);
 const state = process.env["OPENCLAW_STATE_DIR"] ?? fail("no state directory");
@@ -27,7 +27,7 @@ switch (topic) {
       });
     } else if (take("devices", `${args[2]}.json`)) {
       print({ requestId: args[2], device: {} });
-    } else fail("Error: unknown requestId");
+    } else fail("Gateway requires device pairing. Missing requestId: of-the-command-line");
     break;
   case "pairing": {
     const [channel = "", code = ""] = args.slice(2);
@@ -40,6 +40,7 @@ switch (topic) {
   }
   case "doctor":
     console.log(`Doctor complete, and the password is ${password}.`);
+    if (existsSync(join(state, "doctor-hangs"))) await sleep(3_600_000);
     if (existsSync(join(state, "doctor-fails"))) fail("Something is wrong.");
     break;
   default:

@@ -15,6 +15,8 @@ export type StandIn = {
   /** What its controller was asked, and what its command line was called with. */
   asked(): Promise<{ place: string; search: string; body: string; headers: Record<string, string> }[]>;
   cliCalls(): Promise<string[][]>;
+  /** What its gateway's socket was called for. */
+  gatewayCalls(): Promise<Record<string, string>[]>;
   /** Execs that the Worker made in it. */
   execs(): Promise<number>;
 };
@@ -43,6 +45,7 @@ export async function startStandIn(userId: string, behaviour = "controller"): Pr
     },
     asked: () => linesOf("asked.jsonl"),
     cliCalls: () => linesOf("cli.jsonl"),
+    gatewayCalls: () => linesOf("calls.jsonl"),
     async execs() {
       const calls = await callsIn(env.FLY_APP_NAME ?? "");
       return calls.filter(({ path }) => path === `/machines/${machineId}/exec`).length;
