@@ -51,7 +51,7 @@ describe("the controller's own routes", () => {
     const response = await call("/_kilo/version", { headers: bearer });
     expect(await response.json()).toEqual({
       controller: expect.stringMatching(/^\d+\.\d+\.\d+$/),
-      capabilities: ["logs", "pairing", "doctor", "config"],
+      capabilities: ["logs", "pairing", "doctor", "config", "env"],
       openclaw: "2026.9.6",
       openclawInstalled: "2026.9.6",
       imageDigest: null,
