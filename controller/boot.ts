@@ -140,7 +140,7 @@ export function bootMachine(
       if (found === null) return null;
       stage = "config_file";
       const generation = generationOf(found.version);
-      if (generation === null || !(await writeFiles(found))) return null;
+      if (!(await writeFiles(found)) || generation === null) return null;
       if (!(await prepareDirectories(paths, live.now().env, log))) return null;
       installed = { openClaw: found, generation };
       hints ??= await startHints(paths, generation, () => pairing.onHint(), log);
