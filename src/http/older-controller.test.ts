@@ -132,6 +132,18 @@ describe("the lists of a machine with an older controller", () => {
     expect(await older.machine.execs()).toBe(before + 2);
   });
 
+  it("are kept of people as they are of devices", async () => {
+    const first = await older.get<ChannelPairing>("pairing");
+    const before = await older.machine.execs();
+    await older.waitFor("pairing/telegram", "AAAA2222", person("AAAA2222"));
+    expect(await older.get("pairing")).toEqual(first);
+    await older.age("channels", 59_000);
+    expect(await older.get("pairing")).toEqual(first);
+    expect(await older.machine.execs()).toBe(before);
+    await older.age("channels", 1_000);
+    expect(codesOf((await older.get<ChannelPairing>("pairing")).body)).toEqual(["AAAA2222"]);
+  });
+
   it("are had by one command for all who ask at a time", async () => {
     const before = await older.machine.execs();
     const lists = await Promise.all(
