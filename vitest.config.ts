@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 /** The core of the reconciler knows no platform, so its tests need none. */
 const pureTests = [
   "src/instance/rules/*.test.ts",
-  "src/instance/{decide,migrations,names,noted,outcome,outcome-places,ran,schedule,settings,told,warning}.test.ts",
+  "src/instance/{applied,decide,migrations,names,noted,outcome,outcome-places,ran,schedule,settings,told,warning}.test.ts",
 ];
 
 // The suites run one after the other: `worker` and `node` are units, `programs` and `failures` are whole programs, and `e2e`

@@ -55,7 +55,8 @@ export type ControllerClient = {
   runDoctor(request: { fix: boolean }): Promise<ControllerAnswer<Doctor>>;
   cancelDoctor(): Promise<ControllerAnswer<Doctor>>;
   configReport(): Promise<ControllerAnswer<ConfigReport>>;
-  updateEnv(update: EnvUpdate): Promise<ControllerAnswer<EnvApplied>>;
+  /** The signal ends the wait for the answer, and not what was sent. */
+  updateEnv(update: EnvUpdate, signal: AbortSignal): Promise<ControllerAnswer<EnvApplied>>;
 };
 
 export type GatewayOperation = "start" | "stop" | "restart";
@@ -87,8 +88,8 @@ type Call = Pick<Question, "method" | "path" | "body"> & Partial<Pick<Question, 
 
 /** A client of the controller in one machine, through Fly's proxy and pinned to the machine. */
 export function createControllerClient(address: ControllerAddress): ControllerClient {
-  const ask = <T>(call: Call, schema: z.ZodType<T>): Promise<ControllerAnswer<T>> =>
-    askFor(address, call, schema);
+  const ask = <T>(call: Call, schema: z.ZodType<T>, signal?: AbortSignal): Promise<ControllerAnswer<T>> =>
+    askFor(address, call, schema, signal);
   const list = (path: string, refresh: boolean): Call => ({
     method: "GET",
     path: refresh ? `${path}?refresh=true` : path,
@@ -121,8 +122,12 @@ export function createControllerClient(address: ControllerAddress): ControllerCl
     runDoctor: (request) => doctor("POST", request),
     cancelDoctor: () => doctor("DELETE"),
     configReport: () => ask({ method: "GET", path: "/_kilo/config" }, configReportSchema),
-    updateEnv: (update) =>
-      ask({ method: "PUT", path: "/_kilo/env", body: update, timeoutMs: ENV_TIMEOUT_MS }, envAppliedSchema),
+    updateEnv: (update, signal) =>
+      ask(
+        { method: "PUT", path: "/_kilo/env", body: update, timeoutMs: ENV_TIMEOUT_MS },
+        envAppliedSchema,
+        signal,
+      ),
   };
 }
 
@@ -130,9 +135,10 @@ async function askFor<T>(
   { gatewayToken, ...address }: ControllerAddress,
   call: Call,
   schema: z.ZodType<T>,
+  signal?: AbortSignal,
 ): Promise<ControllerAnswer<T>> {
   const question = { timeoutMs: CALL_TIMEOUT_MS, bytesMax: ANSWER_BYTES_MAX, bearer: gatewayToken, ...call };
-  const asked = await askController(address, question);
+  const asked = await askController(address, question, signal);
   switch (asked.kind) {
     case "silent":
       return asked;

@@ -15,10 +15,13 @@ const LEFTOVER_RETRY_MS_MAX = 10 * MINUTE_MS;
 /** A volume whose newest data only a snapshot stood in for is kept as long as Fly keeps a migrated one. */
 const KEPT_VOLUME_MS = 7 * DAY_MS;
 
-/** Metadata and mount are right; with the candidate mounted, that is the instance's volume from here on. */
+/**
+ * Metadata and mount are right; with the candidate mounted, that is the instance's volume from here on. What its controller was given
+ * since it was made, by a record that was lost or for an instance that was forgotten, nobody knows.
+ */
 export function withVerified(
   state: InstanceState,
-  { id, volumeId, size }: Extract<Step, { kind: "adopt_machine" }>,
+  { id, instanceId, generation, volumeId, size }: Extract<Step, { kind: "adopt_machine" }>,
   now: number,
 ): InstanceState {
   const known = state.machine?.id === id ? state.machine : newMachine(id, now);
@@ -26,6 +29,7 @@ export function withVerified(
     {
       ...state,
       machine: { ...known, verified: true },
+      applied: generation === state.generation ? { generation, instanceId, isConfirmed: false } : null,
       machineSize: size ?? state.machineSize,
       creating: state.creating?.kind === "machine" ? null : state.creating,
       nameConflicts: 0,

@@ -6,11 +6,16 @@ export type ImageDrift =
   /** The machine claims to run from another image than Fly runs it from. */
   | { kind: "reported_digest"; reported: string; running: string };
 
-export type Drift = ImageDrift;
+export type Drift =
+  | ImageDrift
+  /** The gateway may run with older settings than the newest. */
+  | { kind: "settings" };
 
 /** Everything in which what runs is not what it should be, as far as it is known. */
 export function driftOf(state: InstanceState): Drift[] {
-  return imageDriftOf(state);
+  const { ran, applied, generation } = state;
+  const has = applied?.generation ?? ran?.generation ?? generation;
+  return [...imageDriftOf(state), ...(has === generation ? [] : [{ kind: "settings" } as const])];
 }
 
 /** What is not known is no drift. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { controllerThatTakes } from "./testing/controller.ts";
 import { flyAt, keeperStage, localFly, type Row, rowOf } from "./testing/keeper-stage.ts";
 import { MINUTE_MS, NOW, SECOND_MS } from "./testing/records.ts";
 
@@ -221,6 +222,51 @@ describe("the wishes of a user", () => {
     expect(await made.keeper.provision({ userId: "doomed" })).toEqual({ kind: "destroying" });
     expect(await destroyed).toEqual({ kind: "settled", status: "destroying" });
     expect(await localFly.findVolumes("kiloclaw-test", "kc_doomed")).toEqual({ ok: true, value: [] });
+  });
+});
+
+describe("settings that a controller is slow to take", () => {
+  /** An instance that runs; `asked` resolves when its controller has new settings, of which it never says anything. */
+  async function slow(userId: string) {
+    let hasAsked = (): void => undefined;
+    const asked = new Promise<void>((resolve) => {
+      hasAsked = resolve;
+    });
+    const controller = controllerThatTakes((signal) => {
+      hasAsked();
+      return new Promise((resolve) => {
+        signal.addEventListener("abort", () => resolve({ kind: "silent", why: "it could not be reached" }));
+      });
+    });
+    const made = keeperStage(userId, absentRow, { controller });
+    await made.keeper.provision({ userId });
+    expect(await made.keeper.start(userId)).toEqual({ kind: "settled", status: "running" });
+    return { ...made, asked };
+  }
+
+  it("leave the instance running, and the operation under way", async () => {
+    const made = await slow("slow-settings");
+    expect(
+      await made.keeper.provision({ userId: "slow-settings", kilocodeDefaultModel: "some/model" }),
+    ).toMatchObject({ status: "running" });
+    expect(made.state()).toMatchObject({
+      status: "running",
+      applying: { generation: 2, tries: 1 },
+      applied: null,
+    });
+    await made.keeper.destroy("slow-settings");
+  });
+
+  it("keep no newer wish waiting, and are not counted as refused for that", async () => {
+    const made = await slow("slow-stop");
+    const changed = made.keeper.provision({ userId: "slow-stop", kilocodeDefaultModel: "some/model" });
+    await made.asked;
+    expect(await made.keeper.stop("slow-stop")).toEqual({ kind: "settled", status: "stopped" });
+    await changed;
+    expect(made.state()).toMatchObject({ applying: null, applied: null, generation: 2 });
+    const steps = made.events.filter(({ what }) => what === "apply_settings");
+    expect(steps.map(({ outcome }) => outcome)).toEqual(["a newer wish came first"]);
+    await made.keeper.destroy("slow-stop");
   });
 });
 

@@ -1,5 +1,5 @@
 import { ALARM_AFTER_OPERATION_MS, ALARM_WAIT_MS, DOUBT_WAIT_MS, OPERATION_WAIT_MS } from "./bounds.ts";
-import { fingerprintOf } from "./fingerprint.ts";
+import { fingerprintOf, isMadeSo } from "./fingerprint.ts";
 import { APP_RENAMES_MAX, appNameOf, METADATA_SANDBOX } from "./names.ts";
 import { createReconciler, type LoopPorts, type StoragePort, type Verdict } from "./loop.ts";
 import { DEFAULT_MACHINE_SIZE } from "./sizes.ts";
@@ -197,7 +197,13 @@ export function createKeeper(ports: KeeperPorts): Keeper {
         ? { ...base, machineSize, sizeWished: request.machineSize !== undefined, settings, fingerprint }
         : takeOver(
             found?.kind === "lost" ? { ...current, regions: preferring(ports.regions, region) } : current,
-            { machineSize, sizeWished: request.machineSize !== undefined, settings, fingerprint },
+            {
+              machineSize,
+              sizeWished: request.machineSize !== undefined,
+              settings,
+              fingerprint,
+              isCurrent: isMadeSo(ports.machineDefaults, current),
+            },
             clock.now(),
           );
     await operate("provision", next);

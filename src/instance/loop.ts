@@ -140,7 +140,7 @@ async function runEffort(ports: LoopPorts, effort: Effort): Promise<Verdict> {
       case "settled":
         return { kind: "settled", againAt: decision.againAt };
       case "step":
-        if (!(await act(ports, told, decision))) return GONE;
+        if (!(await act(ports, told, decision, signal))) return GONE;
         break;
       case "wait": {
         const now = clock.now();
@@ -213,6 +213,7 @@ async function act(
   ports: LoopPorts,
   state: InstanceState,
   decision: Extract<Decision, { kind: "step" }>,
+  signal: AbortSignal,
 ): Promise<boolean> {
   const { storage, clock, rules = RULES } = ports;
   const { step } = decision;
@@ -225,7 +226,7 @@ async function act(
   const startedAt = clock.now();
   for (const warning of warningsOf(latest, step)) warn(ports, latest, warning, startedAt);
   storage.save(rules.beginStep(latest, step, startedAt));
-  const outcome = await perform();
+  const outcome = await perform(signal);
   const now = clock.now();
   const current = storage.load();
   if (current === null) return false;
@@ -324,6 +325,11 @@ function describeOutcome(outcome: Outcome): string {
       const { controller, openclaw } = outcome.version;
       return `controller ${controller}, OpenClaw ${openclaw ?? "not running yet"}`;
     }
+    case "settings_taken":
+      return `${outcome.isInEffect ? "in effect" : "not in effect"} (${outcome.how})`;
+    case "interrupted":
+      return "a newer wish came first";
+    case "settings_refused":
     case "unanswered":
       return outcome.message;
     case "secret_set":

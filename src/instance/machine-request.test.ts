@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { envKeyOf, machineTokensOf } from "../auth/machine-tokens.ts";
 import { sealSecret } from "../client/index.ts";
 import { createSecretBox } from "../crypto/secret-box.ts";
@@ -6,10 +6,10 @@ import { sealLegacyEnv } from "../crypto/testing/legacy-seal.ts";
 import { newPrivateKey } from "../crypto/testing/private-key.ts";
 import type { MachineRequest } from "../fly/schemas.ts";
 import { createEnvSeal } from "./env-seal.ts";
-import { machineRequest, settingsFrom } from "./machine-request.ts";
+import { envUpdate, machineRequest, settingsFrom } from "./machine-request.ts";
 import { NO_SETTINGS } from "./settings.ts";
 import type { InstanceState, Settings } from "./state.ts";
-import { ownAppAt, record } from "./testing/records.ts";
+import { NOW, ownAppAt, record } from "./testing/records.ts";
 
 const SECRET = "a secret of the Worker's own";
 const tokens = await machineTokensOf(SECRET, "dXNlci0x");
@@ -69,6 +69,64 @@ it("lets no variable of the user's take the place of one of ours", async () => {
     KILOCLAW_GATEWAY_TOKEN: tokens.gatewayToken,
     KILOCLAW_SANDBOX_ID: "dXNlci0x",
     OPENCLAW_ALLOWED_ORIGINS: "https://claw.kilo.ai",
+  });
+});
+
+it("tells the machine how new its settings are, by a number that grows over lost records too", async () => {
+  const told = async (fields: Partial<InstanceState>) =>
+    Number((await requestFor(fields)).config.env["KILOCLAW_GENERATION"]);
+  expect(await told({ generationBase: 1_000, generation: 4 })).toBe(1_004);
+  expect(await told({ generation: 1 })).toBeGreaterThan(NOW);
+});
+
+describe("the settings that a running machine is given", () => {
+  async function update(fields: Partial<InstanceState>) {
+    const built = await envUpdate(record({ generationBase: 1_000, generation: 4, ...fields }), seals);
+    if (built.kind !== "built") throw new Error(built.kind);
+    return built.update;
+  }
+
+  it("are all of its environment that a new machine would have and that is the user's", async () => {
+    const { generation, settings, stored } = await update({ settings: everything });
+    const { config } = await requestFor({ settings: everything });
+    expect(generation).toBe(1_004);
+    expect(stored).toEqual(settings);
+    expect(config.env).toMatchObject(settings);
+    const others = Object.keys(config.env).filter((name) => !(name in settings));
+    expect(others.toSorted()).toEqual([
+      "KILOCLAW_GATEWAY_TOKEN",
+      "KILOCLAW_GENERATION",
+      "KILOCLAW_PROXY_TOKEN",
+      "KILOCLAW_SANDBOX_ID",
+      "OPENCLAW_ALLOWED_ORIGINS",
+    ]);
+  });
+
+  it("hold none of the names that a machine is told of itself by", async () => {
+    const envVars = { KILOCLAW_GENERATION: "9", KILOCLAW_PROXY_TOKEN: "mine", OWN: "1" };
+    const { settings } = await update({ settings: { ...NO_SETTINGS, envVars } });
+    expect(settings).toEqual({ OWN: "1" });
+  });
+
+  it("are kept sealed where Fly has them sealed", async () => {
+    const { settings, stored } = await update({ ownApp, settings: everything });
+    expect(settings).toMatchObject({ GREETING: "hello", TELEGRAM_BOT_TOKEN: "t" });
+    expect(JSON.stringify(stored)).not.toContain("hello");
+    expect((await settingsFrom(stored, us, seals))?.settings).toEqual(everything);
+  });
+
+  it("are opened for it, and not sent at all where one of them can't be", async () => {
+    const encryptedSecrets = { MINE: await sealed("MINE", "opened") };
+    expect((await update({ settings: { ...NO_SETTINGS, encryptedSecrets } })).settings).toEqual({
+      MINE: "opened",
+    });
+    const others = { MINE: await sealed("MINE", "opened", "user-2") };
+    expect(
+      await envUpdate(record({ settings: { ...NO_SETTINGS, encryptedSecrets: others } }), seals),
+    ).toEqual({
+      kind: "secrets_unreadable",
+      names: ["MINE"],
+    });
   });
 });
 

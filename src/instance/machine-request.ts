@@ -2,6 +2,7 @@ import type { MachineTokens } from "../auth/machine-tokens.ts";
 import type { MachineRequest } from "../fly/schemas.ts";
 import type { OpenedEnv } from "../crypto/sealed-env.ts";
 import type { SecretBox } from "../crypto/secret-box.ts";
+import type { EnvUpdate } from "../gateway/wire.ts";
 import type { MountOptions } from "./observation.ts";
 import { CONTROLLER_VARIABLES } from "../gateway/wire.ts";
 import { METADATA_GENERATION, METADATA_SANDBOX, METADATA_USER, VOLUME_PATH } from "./names.ts";
@@ -26,6 +27,8 @@ export const ENV_KEY_SECRET = "KILOCLAW_ENV_KEY";
 const SANDBOX_ID = "KILOCLAW_SANDBOX_ID";
 /** The names, comma-separated, of what came sealed, so that it is stored sealed again by whoever recovers it from a machine. */
 const SECRET_NAMES = "KILOCLAW_SECRET_NAMES";
+/** By which the controller knows whether settings that it kept are newer than those of its environment. */
+const GENERATION = "KILOCLAW_GENERATION";
 
 /** Closes an environment so that only the holder of the tenant's key reads it, and opens it again. Keys are counted from 1. */
 export type EnvSeal = {
@@ -42,8 +45,11 @@ export type Seals = { envSeal: EnvSeal; secretBox: SecretBox };
 
 export type BuiltRequest =
   | { kind: "built"; request: MachineRequest }
-  /** These variables' values can't be opened, so there is no machine to ask for. */
-  | { kind: "secrets_unreadable"; names: string[] };
+  /** There is no machine to ask for. */
+  | SecretsUnreadable;
+
+/** These variables' values can't be opened. */
+type SecretsUnreadable = { kind: "secrets_unreadable"; names: string[] };
 
 /**
  * The whole configuration of the instance's machine. Always built whole, since an update replaces everything
@@ -61,7 +67,7 @@ export async function machineRequest(
   const { ownApp, sandboxId } = state;
   const opened = await openSettings(state.settings, state.userId, secretBox);
   if (opened.kind === "secrets_unreadable") return opened;
-  const plain = machineEnv(opened, sandboxId, tokens, defaults);
+  const plain = machineEnv(state, opened, tokens, defaults);
   const env = ownApp === null ? plain : await envSeal.seal(plain, sandboxId, ownApp.keyVersion);
   const secretsVersion = ownApp?.secretsVersion ?? null;
   const request: MachineRequest = {
@@ -118,19 +124,36 @@ export async function settingsFrom(
 /** What a machine is told beside its settings. */
 const OURS: ReadonlySet<string> = new Set(CONTROLLER_VARIABLES);
 
-/** The user's own variables first, so that none of ours can be replaced by one of theirs. */
 function machineEnv(
+  state: InstanceState,
   { env, secretNames }: Extract<OpenedSettings, { kind: "opened" }>,
-  sandboxId: string,
   tokens: MachineTokens,
   { allowedOrigins }: MachineDefaults,
 ): Record<string, string> {
   return {
     ...env,
     ...(secretNames.length === 0 ? {} : { [SECRET_NAMES]: secretNames.join(",") }),
-    [SANDBOX_ID]: sandboxId,
+    [SANDBOX_ID]: state.sandboxId,
+    [GENERATION]: String(toldGeneration(state)),
     KILOCLAW_GATEWAY_TOKEN: tokens.gatewayToken,
     KILOCLAW_PROXY_TOKEN: tokens.proxyToken,
     OPENCLAW_ALLOWED_ORIGINS: allowedOrigins.join(","),
   };
+}
+
+export type BuiltUpdate = { kind: "built"; update: EnvUpdate } | SecretsUnreadable;
+
+/** What the controller of a machine that runs is given in the place of its environment's settings: plain, and as Fly would have them. */
+export async function envUpdate(state: InstanceState, { envSeal, secretBox }: Seals): Promise<BuiltUpdate> {
+  const { ownApp, sandboxId, userId } = state;
+  const opened = await openSettings(state.settings, userId, secretBox);
+  if (opened.kind === "secrets_unreadable") return opened;
+  const settings = Object.fromEntries(Object.entries(opened.env).filter(([name]) => !OURS.has(name)));
+  const stored = ownApp === null ? settings : await envSeal.seal(settings, sandboxId, ownApp.keyVersion);
+  return { kind: "built", update: { generation: toldGeneration(state), settings, stored } };
+}
+
+/** Grows with every generation, and over records that were lost or forgotten. */
+function toldGeneration({ generationBase, generation }: InstanceState): number {
+  return generationBase + generation;
 }

@@ -46,9 +46,22 @@ function second(): Record<string, unknown> {
   return { ...state, version: 2 };
 }
 
+/** A record as version 4 stored it. */
+function fourth(): Record<string, unknown> {
+  const { settings, ...state } = ofBefore();
+  return { ...state, version: 4, settings: { ...settings, envVars: { GREETING: "hello" } } };
+}
+
+/** Without what came with version 5. */
+function ofBefore(): Omit<InstanceState, "applied" | "applying" | "generationBase" | "settingsOnlySince"> {
+  const state = record({ ownApp: ownAppAt("ready", { secretsVersion: 4 }), generation: 3 });
+  const { applied: _, applying: __, generationBase: ___, settingsOnlySince: ____, ...older } = state;
+  return older;
+}
+
 /** A record as version 3 stored it. */
 function third(): Record<string, unknown> {
-  const { settings, ...state } = record({ ownApp: ownAppAt("ready", { secretsVersion: 4 }) });
+  const { settings, ...state } = ofBefore();
   const { encryptedSecrets: _, ...plain } = settings;
   const { keyVersion: __, ...ownApp } = ownAppAt("ready", { secretsVersion: 4 });
   return { ...state, version: 3, ownApp, settings: { ...plain, envVars: { GREETING: "hello" } } };
@@ -63,7 +76,7 @@ function readAsNewest(stored: unknown): InstanceState {
 describe("a record of version 1", () => {
   it("keeps everything that it says", () => {
     const state = readAsNewest(first());
-    expect(state).toMatchObject({ ...first(), version: 4, watched: { flyState: "started", since: NOW } });
+    expect(state).toMatchObject({ ...first(), version: 5, watched: { flyState: "started", since: NOW } });
     expect(state).toMatchObject({
       ownApp: null,
       recovery: null,
@@ -117,13 +130,29 @@ describe.each([
 ])("a record of version %s", (_version, stored) => {
   it("has plain settings, and its environment sealed under the first key", () => {
     const state = readAsNewest(stored);
-    expect(state).toMatchObject({ ...stored, version: 4 });
+    expect(state).toMatchObject({ ...stored, version: 5 });
     expect(state.settings.encryptedSecrets).toEqual({});
     expect(state.ownApp).toMatchObject({ stage: "ready", secretsVersion: 4, keyVersion: 1 });
   });
 
   it("may live in an app that all tenants share", () => {
     expect(readAsNewest({ ...stored, ownApp: null }).ownApp).toBeNull();
+  });
+});
+
+describe("a record of version 4", () => {
+  it("keeps everything that it says, and knows of no settings that its machine was given while it ran", () => {
+    expect(readAsNewest(fourth())).toMatchObject({
+      ...fourth(),
+      version: 5,
+      applied: null,
+      applying: null,
+      generationBase: NOW,
+    });
+  });
+
+  it("has its machine updated for the next change, since that was not told of its generation", () => {
+    expect(readAsNewest(fourth()).settingsOnlySince).toBe(4);
   });
 });
 
@@ -141,6 +170,7 @@ it.each([
   ["of version 1 with a machine of another shape", first({ machine: { id: "m1" } })],
   ["of version 1 with a field that it never had", first({ surprise: true })],
   ["of version 2 with a field missing", { ...second(), epoch: undefined }],
+  ["of version 4 without its generation", { ...fourth(), generation: undefined }],
   ["of its own version with a field missing", { ...record(), epoch: undefined }],
 ])("finds a record %s unreadable, and tells no value of it", (_what, stored) => {
   const read = readState(stored);

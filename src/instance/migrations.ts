@@ -12,6 +12,7 @@ const MIGRATIONS: Record<number, (record: Record<string, unknown>) => Record<str
   1: fromFirst,
   2: fromSecond,
   3: fromThird,
+  4: fromFourth,
 };
 
 /** The record as the newest version has it; what is not a record of a known version is given back untouched. */
@@ -146,4 +147,25 @@ function fromThird(record: Record<string, unknown>): Record<string, unknown> {
     ownApp: ownApp === null ? null : { ...ownApp, keyVersion: 1 },
     settings: { ...settings, encryptedSecrets: {} },
   };
+}
+
+const fourthSchema = z.looseObject({ generation: z.int(), provisionedAt: z.number() });
+
+/** Settings that a controller takes while it runs came with version 5. */
+function fromFourth(record: Record<string, unknown>): Record<string, unknown> {
+  const fourth = fourthSchema.safeParse(record);
+  if (!fourth.success) return record;
+  const { generation, provisionedAt } = fourth.data;
+  const added: Pick<
+    InstanceState,
+    "version" | "applied" | "applying" | "generationBase" | "settingsOnlySince"
+  > = {
+    version: 5,
+    applied: null,
+    applying: null,
+    generationBase: Math.floor(provisionedAt),
+    // Machines of before were not told their generation, so they are updated once.
+    settingsOnlySince: generation + 1,
+  };
+  return { ...fourth.data, ...added };
 }

@@ -4,8 +4,9 @@ import { sandboxIdOf } from "../auth/sandbox-id.ts";
 import { type Config, type Env, flyProxyUrl, readConfig } from "../config.ts";
 import { createSecretBox } from "../crypto/secret-box.ts";
 import { openFly } from "../fly/open.ts";
+import type { MachineAddress } from "../gateway/ask.ts";
+import { createControllerClient } from "../gateway/client.ts";
 import { askHealth } from "../gateway/health.ts";
-import { askVersion } from "../gateway/version.ts";
 import { createLogger } from "../log.ts";
 import { openRegistry } from "../registry/registry.ts";
 import { ALARM_WAIT_MS } from "./bounds.ts";
@@ -179,17 +180,18 @@ export class KiloClawInstance extends DurableObject<Env> {
   }
 
   #createKeeper({ fly, gatewayTokenSecret, machineDefaults, secretKeys }: Config): Keeper {
+    const addressOf = (appName: string, machineId: string): MachineAddress => ({
+      proxyUrl: flyProxyUrl(fly.proxyUrlPattern, appName),
+      machineId,
+    });
     return createKeeper({
       storage: this.#store,
       clock: { now: () => Date.now(), sleep },
       random: () => Math.random(),
       fly: openFly(fly, this.#log),
-      health: (appName, machineId) =>
-        askHealth({ proxyUrl: flyProxyUrl(fly.proxyUrlPattern, appName), machineId }),
-      controller: {
-        version: (appName, machineId, gatewayToken) =>
-          askVersion({ proxyUrl: flyProxyUrl(fly.proxyUrlPattern, appName), machineId }, gatewayToken),
-      },
+      health: (appName, machineId) => askHealth(addressOf(appName, machineId)),
+      controller: (appName, machineId, gatewayToken) =>
+        createControllerClient({ ...addressOf(appName, machineId), gatewayToken }),
       tokens: (sandboxId) => machineTokensOf(gatewayTokenSecret, sandboxId),
       envSeal: createEnvSeal(gatewayTokenSecret),
       secretBox: createSecretBox(secretKeys),

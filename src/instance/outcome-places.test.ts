@@ -49,7 +49,14 @@ describe("a copy that a machine is made on", () => {
   });
 
   it("becomes the volume also where the machine is found that a lost answer made", () => {
-    const adopt: Step = { kind: "adopt_machine", id: "m7", volumeId: "vol_2", size: null };
+    const adopt: Step = {
+      kind: "adopt_machine",
+      id: "m7",
+      instanceId: "i7",
+      generation: 1,
+      volumeId: "vol_2",
+      size: null,
+    };
     expect(after(moving({ creating: openCreate("machine") }), adopt)).toMatchObject({
       machine: { id: "m7", verified: true },
       volume: { id: "vol_2" },
@@ -197,6 +204,7 @@ describe("what was found again of a lost record", () => {
     expect(after(lost({ settings }), recover, found)).toMatchObject({
       settings: { envVars: { A: "1", B: "3" }, kilocodeApiKey: "key", kilocodeDefaultModel: "m" },
       generation: 5,
+      settingsOnlySince: 5,
     });
     const stopped = withIntent(lost(), "stopped", NOW);
     expect(after(stopped, recover, found).intent).toBe("stopped");

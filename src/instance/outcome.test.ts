@@ -182,7 +182,14 @@ describe("an outcome that comes after a newer wish", () => {
 
   it("does not close the open create of another kind", () => {
     const creating = openCreate("volume");
-    const adopt: Step = { kind: "adopt_machine", id: "m1", volumeId: "vol_1", size: null };
+    const adopt: Step = {
+      kind: "adopt_machine",
+      id: "m1",
+      instanceId: "i1",
+      generation: 1,
+      volumeId: "vol_1",
+      size: null,
+    };
     const next = applyOutcome(record({ creating }), adopt, { kind: "done" }, NOW);
     expect(next).toMatchObject({ machine: { id: "m1" }, creating });
   });

@@ -1,3 +1,4 @@
+import { withApplied, withNotApplied, withoutTry, withRenewedGeneration, withTry } from "./applied.ts";
 import {
   withAccepted,
   withCandidate,
@@ -54,6 +55,11 @@ export type Outcome =
       generation: number | null;
     }
   | { kind: "version_told"; version: ToldVersion }
+  /** The controller took the settings; with `isInEffect` the gateway was seen to use them. */
+  | { kind: "settings_taken"; how: "unchanged" | "hot" | "gateway_restart"; isInEffect: boolean }
+  | { kind: "settings_refused"; message: string }
+  /** A newer wish came before the answer of the controller did. */
+  | { kind: "interrupted" }
   /** The controller did not answer. Nothing stands in anybody's way for that. */
   | { kind: "unanswered"; message: string }
   | { kind: "no_capacity"; message: string }
@@ -93,6 +99,7 @@ export function beginStep(known: InstanceState, step: Step, now: number): Instan
 /** What a step that makes nothing is known by before it is sent. */
 function withStepNoted(state: InstanceState, step: Step, now: number): InstanceState {
   if (step.kind === "ask_version") return withQuestion(state, now);
+  if (step.kind === "apply_settings") return withTry(state, step);
   // An update keeps the size that the machine has, unless another was wished.
   if (step.kind === "update_machine") return { ...state, machineSize: step.size };
   if (step.kind !== "delete_volume" || state.volume?.id !== step.id) return state;
@@ -159,6 +166,13 @@ export function applyOutcome(
       return step.kind === "recover" ? withRecovered(succeeded(state), step, outcome, now) : state;
     case "version_told":
       return step.kind === "ask_version" ? withRan(state, step, outcome.version, now) : state;
+    case "settings_taken":
+      if (step.kind !== "apply_settings") return state;
+      return outcome.isInEffect ? withApplied(state, step) : withNotApplied(state, step);
+    case "settings_refused":
+      return step.kind === "apply_settings" ? withNotApplied(state, step) : state;
+    case "interrupted":
+      return step.kind === "apply_settings" ? withoutTry(state, step) : state;
     case "unanswered":
       return state;
     case "machine_created":
@@ -190,10 +204,9 @@ function done(state: InstanceState, step: Step, now: number): InstanceState | nu
     case "assign_address":
       return withOwnApp(state, step.type === "v6" ? { hasV6: true } : { hasV4: true });
     case "rekey":
-      return withOwnApp(
-        { ...state, generation: state.generation + 1 },
-        { stage: "created", rekeyedFor: state.generation + 1 },
-      );
+      return withOwnApp(withRenewedGeneration(state), { stage: "created", rekeyedFor: state.generation + 1 });
+    case "renew_generation":
+      return withRenewedGeneration(state);
     case "adopt_machine":
       return withVerified(state, step, now);
     case "note_machine":
@@ -249,6 +262,7 @@ function done(state: InstanceState, step: Step, now: number): InstanceState | nu
     case "create_candidate":
     case "create_machine":
     case "ask_version":
+    case "apply_settings":
       return state;
     default:
       return step satisfies never;
@@ -352,6 +366,8 @@ function withoutRoom(state: InstanceState, step: Step, message: string, now: num
 /** A create that Fly refused left nothing behind; an earlier one under the same name may have. */
 function withRefused(state: InstanceState, step: Step): InstanceState {
   const { creating, machine } = state;
+  // What could not even be sent says nothing of the controller.
+  if (step.kind === "apply_settings") return withoutTry(state, step);
   if (step.kind === "update_machine" && step.remounts && machine !== null) {
     return { ...state, machine: { ...machine, remounted: true } };
   }

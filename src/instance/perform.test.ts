@@ -21,7 +21,7 @@ async function perform(at: AppAtFly, step: Step, fields: Partial<InstanceState> 
     envSeal: createEnvSeal("a secret of the test"),
     secretBox: createSecretBox({ current: null, previous: null }),
   });
-  return call();
+  return call(new AbortController().signal);
 }
 
 const createVolume: Step = {

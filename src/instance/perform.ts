@@ -2,11 +2,13 @@ import type { MachineTokens } from "../auth/machine-tokens.ts";
 import type { FlyClient, FlyResult } from "../fly/client.ts";
 import type { FlyError, FlyErrorKind } from "../fly/errors.ts";
 import type { MachineRequest } from "../fly/schemas.ts";
-import type { VersionAnswer } from "../gateway/version.ts";
+import type { ControllerAnswer, ControllerClient } from "../gateway/client.ts";
+import type { EnvUpdate } from "../gateway/wire.ts";
 import { digestOf } from "./drift.ts";
 import {
   type BuiltRequest,
   ENV_KEY_SECRET,
+  envUpdate,
   guestOf,
   type MachineDefaults,
   machineRequest,
@@ -28,13 +30,15 @@ export type PerformPorts = Seals & {
   machineDefaults: MachineDefaults;
 };
 
-/** Asks the controller in the machine, which knows us by the machine's gateway token; never throws. */
-export type ControllerPort = {
-  version: (appName: string, machineId: string, gatewayToken: string) => Promise<VersionAnswer>;
-};
+/** The controller in a machine, which knows us by the machine's gateway token. */
+export type ControllerPort = (
+  appName: string,
+  machineId: string,
+  gatewayToken: string,
+) => Pick<ControllerClient, "version" | "updateEnv">;
 
-/** Makes the step's one call to Fly or to the controller, and says what came of it. */
-export type Perform = () => Promise<Outcome>;
+/** Makes the step's one call to Fly or to the controller, and says what came of it. A newer wish, of which the signal tells, waits for no controller. */
+export type Perform = (signal: AbortSignal) => Promise<Outcome>;
 
 /**
  * All that a step needs besides its one call, so that nothing comes in between when the call is to be made. No meaningful choice is
@@ -73,7 +77,14 @@ export async function prepare(state: InstanceState, step: Step, ports: PerformPo
     }
     case "ask_version": {
       const { gatewayToken } = await ports.tokens(state.sandboxId);
-      return () => askVersion(state, step.id, gatewayToken, ports);
+      return () => askVersion(ports.controller(app, step.id, gatewayToken), ports.machineDefaults);
+    }
+    case "apply_settings": {
+      const { gatewayToken } = await ports.tokens(state.sandboxId);
+      const built = await envUpdate(state, ports);
+      if (built.kind === "secrets_unreadable") return async () => unreadable(built.names);
+      const controller = ports.controller(app, step.id, gatewayToken);
+      return (signal) => applySettings(controller, built.update, signal);
     }
     case "start_machine":
       return async () => simple(await fly.startMachine(app, step.id));
@@ -88,6 +99,7 @@ export async function prepare(state: InstanceState, step: Step, ports: PerformPo
     case "adopt_app":
     case "rename_app":
     case "rekey":
+    case "renew_generation":
     case "adopt_volume":
     case "adopt_candidate":
     case "drop_candidate":
@@ -201,24 +213,61 @@ async function recover(
 }
 
 async function askVersion(
-  { appName }: InstanceState,
-  id: string,
-  gatewayToken: string,
-  { controller, machineDefaults }: PerformPorts,
+  controller: Pick<ControllerClient, "version">,
+  { image }: MachineDefaults,
 ): Promise<Outcome> {
-  const answer = await controller.version(appName, id, gatewayToken);
-  if (answer.kind === "silent") return { kind: "unanswered", message: answer.why };
-  const { version } = answer;
+  const answer = await controller.version();
+  if (answer.kind !== "answered") return { kind: "unanswered", message: explainAnswer(answer) };
+  const { controller: version, openclaw, capabilities, imageDigest } = answer.value;
+  const orderedDigest = digestOf(image);
   return {
     kind: "version_told",
-    version: {
-      controller: version.controller,
-      openclaw: version.openclaw,
-      capabilities: version.capabilities,
-      imageDigest: version.imageDigest,
-      orderedDigest: digestOf(machineDefaults.image),
-    },
+    version: { controller: version, openclaw, capabilities, imageDigest, orderedDigest },
   };
+}
+
+/** What is refused for what the controller is in the middle of may be taken when it is asked again. */
+async function applySettings(
+  controller: Pick<ControllerClient, "updateEnv">,
+  update: EnvUpdate,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const answer = await controller.updateEnv(update, signal);
+  switch (answer.kind) {
+    case "answered": {
+      const { generation, how, inEffect } = answer.value;
+      if (generation === update.generation) return { kind: "settings_taken", how, isInEffect: inEffect };
+      return { kind: "unanswered", message: "the controller answered for another generation" };
+    }
+    case "refused": {
+      const mayChange = answer.status >= 500 || answer.status === 408 || answer.status === 429;
+      return { kind: mayChange ? "unanswered" : "settings_refused", message: explainAnswer(answer) };
+    }
+    case "unknown_route":
+      return { kind: "settings_refused", message: explainAnswer(answer) };
+    case "silent":
+    case "unreadable":
+      if (signal.aborted) return { kind: "interrupted" };
+      return { kind: "unanswered", message: explainAnswer(answer) };
+    default:
+      return answer satisfies never;
+  }
+}
+
+/** Why a controller did not do what it was asked for, in nobody's words but ours. */
+function explainAnswer(answer: Exclude<ControllerAnswer<unknown>, { kind: "answered" }>): string {
+  switch (answer.kind) {
+    case "refused":
+      return `the controller refused it: ${answer.code} (${answer.status})`;
+    case "unknown_route":
+      return "the controller is an older one, which can't do that";
+    case "silent":
+      return `the controller did not answer: ${answer.why}`;
+    case "unreadable":
+      return "the controller's answer could not be read";
+    default:
+      return answer satisfies never;
+  }
 }
 
 function sourceField(source: VolumeSource): { source_volume_id?: string; snapshot_id?: string } {

@@ -42,7 +42,7 @@ const question: Extract<Step, { kind: "ask_version" }> = {
 function answered(
   version: Partial<ToldVersion>,
   fields: Partial<typeof question> = {},
-  state: InstanceState = wanted({ ran: null }),
+  state: InstanceState = wanted({ ran: null, generation: 3 }),
 ) {
   const step = { ...question, ...fields };
   const after = applyOutcome(state, step, { kind: "version_told", version: { ...told, ...version } }, NOW);

@@ -6,10 +6,10 @@ import type { Step } from "./step.ts";
 const ASK_AGAIN_MS_MIN = 10_000;
 const ASK_AGAIN_MS_MAX = 3_600_000;
 
-type OfRun = Pick<InstanceState, "ran" | "unanswered">;
+type OfRun = Pick<InstanceState, "ran" | "unanswered" | "applied">;
 
-/** Of a machine that was not asked yet. */
-export const NOTHING_RAN: OfRun = { ran: null, unanswered: null };
+/** Of a machine that was not asked yet, and that has what it was made or updated with. */
+export const NOTHING_RAN: OfRun = { ran: null, unanswered: null, applied: null };
 
 /** What the controller says that runs, and what would be ordered for the machine by now. */
 export type ToldVersion = {
@@ -21,10 +21,25 @@ export type ToldVersion = {
 };
 
 /** What was learnt of one run of the machine tells nothing of the next, which begins when it is not up, or came up again. */
-export function noteRun({ ran, unanswered }: InstanceState, machine: ObservedMachine): OfRun {
-  if (machine.kind !== "present") return { ran, unanswered };
-  if (machine.phase !== "up") return NOTHING_RAN;
-  return ran === null || isSameRun(ran, machine) ? { ran, unanswered } : NOTHING_RAN;
+export function noteRun({ ran, unanswered, applied }: InstanceState, machine: ObservedMachine): OfRun {
+  if (machine.kind !== "present") return { ran, unanswered, applied };
+  if (machine.phase === "up" && (ran === null || isSameRun(ran, machine))) {
+    return { ran, unanswered, applied: noteApplied(applied, machine, ran !== null) };
+  }
+  return { ...NOTHING_RAN, applied: noteApplied(applied, machine, false) };
+}
+
+/**
+ * What the machine was given while it ran outlives that it restarts in its place, if its controller keeps it; but not that it gets
+ * another configuration.
+ */
+function noteApplied(
+  applied: InstanceState["applied"],
+  { instanceId }: PresentMachine,
+  isSame: boolean,
+): InstanceState["applied"] {
+  if (applied === null || applied.instanceId !== instanceId) return null;
+  return isSame || !applied.isConfirmed ? applied : { ...applied, isConfirmed: false };
 }
 
 /** An instant that Fly does not tell is no other one. */
@@ -69,6 +84,11 @@ export function withRan(
       at: now,
     },
   };
+}
+
+/** Whether the machine's controller takes settings while the gateway runs. */
+export function takesSettings({ ran }: InstanceState): boolean {
+  return ran?.said?.capabilities.includes("env") === true;
 }
 
 /** What would be ordered changes with a deployment, while the machine runs on. */

@@ -10,13 +10,14 @@ type Found = Omit<Extract<Outcome, { kind: "recovered" }>, "kind">;
 export function withRecovered(
   state: InstanceState,
   step: Extract<Step, { kind: "recover" }>,
-  { settings, keyVersion, size, generation }: Found,
+  { settings, keyVersion, size, generation: had }: Found,
   now: number,
 ): InstanceState {
   const { machineId, volume, intent } = step;
   const known = settings === null ? state.settings : fillSettings(state.settings, settings);
   const isChanged = settings !== null && JSON.stringify(known) !== JSON.stringify(settings);
   const isNewer = isChanged || state.generation > 1;
+  const generation = (had ?? state.generation) + (isNewer ? 1 : 0);
   const found: InstanceState = {
     ...withOwnApp(state, keyVersion === null ? {} : { keyVersion }),
     recovery: null,
@@ -25,7 +26,8 @@ export function withRecovered(
     settings: known,
     settingsLost: machineId !== null && settings === null && !isWished(state.settings),
     machineSize: state.sizeWished ? state.machineSize : (size ?? state.machineSize),
-    generation: (generation ?? state.generation) + (isNewer ? 1 : 0),
+    generation,
+    settingsOnlySince: generation,
     intent: state.recovery?.adoptsIntent === true ? (intent ?? state.intent) : state.intent,
     machine: machineId === null ? null : { ...newMachine(machineId, now), seen: true },
     volume:

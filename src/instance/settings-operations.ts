@@ -1,4 +1,4 @@
-import { fingerprintOf } from "./fingerprint.ts";
+import { fingerprintOf, isMadeSo } from "./fingerprint.ts";
 import type { LoopPorts } from "./loop.ts";
 import type {
   OperationResult,
@@ -73,7 +73,17 @@ export function createSettingsOperations(
     const fingerprint = fingerprintOf(machineDefaults, machineSize, settings);
     return operate(
       "configure",
-      takeOver(state, { machineSize, sizeWished: false, settings, fingerprint }, clock.now()),
+      takeOver(
+        state,
+        {
+          machineSize,
+          sizeWished: false,
+          settings,
+          fingerprint,
+          isCurrent: isMadeSo(machineDefaults, state),
+        },
+        clock.now(),
+      ),
     );
   };
 

@@ -1,7 +1,15 @@
-import { expect, it } from "vitest";
-import { isTooLarge, mergeSettings, NO_SETTINGS, patchSettings, rotate, takeOver } from "./settings.ts";
-import type { Settings } from "./state.ts";
-import { NOW, ownAppAt, record } from "./testing/records.ts";
+import { describe, expect, it } from "vitest";
+import {
+  isTooLarge,
+  mergeSettings,
+  NO_SETTINGS,
+  patchSettings,
+  rotate,
+  takeOver,
+  type Wished,
+} from "./settings.ts";
+import type { InstanceState, Settings } from "./state.ts";
+import { HOUR_MS, NOW, ownAppAt, ranAs, record } from "./testing/records.ts";
 
 const known = {
   ...NO_SETTINGS,
@@ -34,7 +42,7 @@ it("takes variables as a whole, and equal ones for equal in any order", () => {
 
 it("makes a new generation of changed settings only, and brings a running machine up with it", () => {
   const state = record({ status: "running", settings: known });
-  const wished = { machineSize: state.machineSize, sizeWished: false, fingerprint: "f2" };
+  const wished = { machineSize: state.machineSize, sizeWished: false, fingerprint: "f2", isCurrent: false };
   const take = (settings: typeof known) => takeOver(state, { ...wished, settings }, NOW + 1);
   expect(take(known)).toBe(state);
   expect(take({ ...known, kilocodeApiKey: "other" })).toMatchObject({
@@ -56,10 +64,66 @@ it("makes a new generation of changed settings only, and brings a running machin
   });
 });
 
+describe("settings that are changed, and nothing else", () => {
+  const able = ranAs({ said: { controller: "1.0.0", openclaw: null, capabilities: ["env"] } });
+  const state = record({
+    status: "running",
+    generation: 5,
+    settingsOnlySince: 4,
+    settings: known,
+    ran: able,
+  });
+  const take = (fields: Partial<InstanceState>, wished: Partial<Wished> = {}) =>
+    takeOver(
+      { ...state, ...fields },
+      {
+        machineSize: state.machineSize,
+        sizeWished: false,
+        settings: { ...known, kilocodeApiKey: "other" },
+        fingerprint: "f6",
+        isCurrent: true,
+        ...wished,
+      },
+      NOW + 1,
+    );
+
+  it("are taken over by a machine that runs, and it stays that", () => {
+    expect(take({})).toMatchObject({ status: "running", generation: 6, settingsOnlySince: 4, epoch: 2 });
+    // Whether it can is not known yet, and is no reason to cut anybody off.
+    expect(take({ ran: null })).toMatchObject({ status: "running", settingsOnlySince: 4 });
+  });
+
+  it("bring it down for a moment where its controller can't do that", () => {
+    expect(take({ ran: ranAs() })).toMatchObject({ status: "starting", settingsOnlySince: 4 });
+  });
+
+  it("are not all where the size is another, or the machine would be made otherwise by now", () => {
+    const machineSize = { ...state.machineSize, memoryMb: 8_192 };
+    for (const wished of [{ machineSize }, { isCurrent: false }]) {
+      expect(take({}, wished)).toMatchObject({ status: "starting", generation: 6, settingsOnlySince: 6 });
+    }
+    expect(take({ settingsLost: true })).toMatchObject({ status: "starting", settingsOnlySince: 6 });
+  });
+
+  it("are tried anew, however often the ones before were", () => {
+    const before = {
+      applying: { generation: 5, tries: 2 },
+      unanswered: { questions: 9, againAt: NOW + HOUR_MS },
+    };
+    expect(take(before)).toMatchObject({ applying: null, unanswered: null });
+  });
+});
+
 it("ends with changed settings what was only there to protect Fly from repetition", () => {
   const state = record({ failures: 4, retryAt: NOW + 60_000, bringUps: [NOW], capacityTries: 3 });
   const settings = { ...state.settings, kilocodeDefaultModel: "other" };
-  const wished = { machineSize: state.machineSize, sizeWished: false, settings, fingerprint: "f2" };
+  const wished = {
+    machineSize: state.machineSize,
+    sizeWished: false,
+    settings,
+    fingerprint: "f2",
+    isCurrent: false,
+  };
   expect(takeOver(state, wished, NOW)).toMatchObject({
     failures: 0,
     retryAt: null,

@@ -1,4 +1,5 @@
 import type { ProvisionRequest, SettingsPatch } from "./operations.ts";
+import { takesSettings } from "./ran.ts";
 import { type InstanceState, type Settings, withNewGeneration, withStatus } from "./state.ts";
 
 export const NO_SETTINGS: Settings = {
@@ -44,14 +45,17 @@ export function isTooLarge(settings: Settings): boolean {
   return variables > VARIABLES_MAX || bytes > SETTINGS_BYTES_MAX;
 }
 
-export type Wished = Pick<InstanceState, "machineSize" | "sizeWished" | "settings" | "fingerprint">;
+export type Wished = Pick<InstanceState, "machineSize" | "sizeWished" | "settings" | "fingerprint"> & {
+  /** Whether a machine of the newest generation has all that it would be made with now. */
+  isCurrent: boolean;
+};
 
 /**
- * Changed settings make a new generation, which a running machine takes over by an update, and comes up with. They may be what
- * was in the way, so every cooldown ends.
+ * Changed settings make a new generation, which a running machine takes over while it runs, where nothing else is new and its
+ * controller can do that; else by an update, and it comes up with them. They may be what was in the way, so every cooldown ends.
  */
 export function takeOver(state: InstanceState, wished: Wished, now: number): InstanceState {
-  const { machineSize, settings, fingerprint } = wished;
+  const { machineSize, settings, fingerprint, isCurrent } = wished;
   const sizeWished = state.sizeWished || wished.sizeWished;
   const recovery = state.recovery === null ? null : { ...state.recovery, mayEnd: false };
   const unchanged =
@@ -59,7 +63,9 @@ export function takeOver(state: InstanceState, wished: Wished, now: number): Ins
     JSON.stringify([state.machineSize, state.settings]) === JSON.stringify([machineSize, settings]);
   if (unchanged) return recovery === null ? state : { ...state, recovery };
   const changed = { ...state, machineSize, sizeWished, settings, settingsLost: false, recovery };
-  return reconfigured(changed, fingerprint, now);
+  const isSettingsOnly =
+    isCurrent && !state.settingsLost && JSON.stringify(state.machineSize) === JSON.stringify(machineSize);
+  return reconfigured(changed, fingerprint, isSettingsOnly, now);
 }
 
 /**
@@ -86,21 +92,29 @@ export function rotate(
     stage: ownApp.stage === "wanted" ? "wanted" : "created",
     secretsVersion: null,
   };
-  return reconfigured({ ...state, settings, ownApp: rekeyed }, fingerprint, now);
+  return reconfigured({ ...state, settings, ownApp: rekeyed }, fingerprint, false, now);
 }
 
 type OwnApp = NonNullable<InstanceState["ownApp"]>;
 
-function reconfigured(state: InstanceState, fingerprint: string, now: number): InstanceState {
+function reconfigured(
+  state: InstanceState,
+  fingerprint: string,
+  isSettingsOnly: boolean,
+  now: number,
+): InstanceState {
   const changed: InstanceState = {
-    ...withNewGeneration(state, fingerprint),
+    ...withNewGeneration(state, fingerprint, isSettingsOnly),
+    unanswered: null,
+    applying: null,
     bringUps: [],
     capacityTries: 0,
     failures: 0,
     retryAt: null,
     lastError: null,
   };
-  return state.status === "running" ? withStatus(changed, "starting", now) : changed;
+  const staysUp = isSettingsOnly && (state.ran === null || takesSettings(state));
+  return state.status === "running" && !staysUp ? withStatus(changed, "starting", now) : changed;
 }
 
 function sortByName<T>(entries: Record<string, T>): Record<string, T> {

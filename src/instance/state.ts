@@ -152,7 +152,7 @@ export type Ran = z.infer<typeof ranSchema>;
  * SPEC.md says who writes which field and in what order.
  */
 export const instanceStateSchema = z.strictObject({
-  version: z.literal(4),
+  version: z.literal(5),
   userId: z.string().min(1),
   sandboxId: z.string().min(1),
   appName: z.string().min(1),
@@ -196,6 +196,10 @@ export const instanceStateSchema = z.strictObject({
   epoch: z.int(),
   /** The version of the machine's configuration that should run; a machine of an older one is updated. */
   generation: z.int(),
+  /** Where a controller is told of generations, they count from here, so that what one kept for a lost record, or for another, is older. */
+  generationBase: z.int(),
+  /** From this generation on they differ in nothing but settings. */
+  settingsOnlySince: z.int(),
   /** Fingerprint of everything that the machine of this generation was configured with. */
   fingerprint: z.string(),
   status: statusSchema,
@@ -291,6 +295,12 @@ export const instanceStateSchema = z.strictObject({
   ran: ranSchema.nullable(),
   /** Questions for that in a row that got no answer, and when the next one is due. */
   unanswered: z.strictObject({ questions: z.int(), againAt: z.number() }).nullable(),
+  /** The generation whose settings the machine's controller was given while it ran, and whether that is known for its present run. */
+  applied: z
+    .strictObject({ generation: z.int(), instanceId: z.string(), isConfirmed: z.boolean() })
+    .nullable(),
+  /** How often the settings of a generation were sent to the controller to no effect. */
+  applying: z.strictObject({ generation: z.int(), tries: z.int() }).nullable(),
   /** The last step that Fly accepted for the machine, whose effect may not show yet. */
   accepted: z.strictObject({ kind: z.string(), at: z.number() }).nullable(),
   pendingDestroyMachineId: z.string().nullable(),
@@ -340,7 +350,7 @@ export type Wishes = {
 /** The record of an instance that was asked for a moment ago. */
 export function newState(identity: Identity, wishes: Wishes, now: number): InstanceState {
   return {
-    version: 4,
+    version: 5,
     ...identity,
     ...wishes,
     settingsLost: false,
@@ -349,6 +359,8 @@ export function newState(identity: Identity, wishes: Wishes, now: number): Insta
     intent: "stopped",
     epoch: 1,
     generation: 1,
+    generationBase: Math.floor(now),
+    settingsOnlySince: 1,
     status: "provisioned",
     statusSince: now,
     lastError: null,
@@ -367,6 +379,8 @@ export function newState(identity: Identity, wishes: Wishes, now: number): Insta
     watched: null,
     ran: null,
     unanswered: null,
+    applied: null,
+    applying: null,
     accepted: null,
     pendingDestroyMachineId: null,
     pendingDestroyVolumeId: null,
@@ -394,6 +408,7 @@ export function withIntent(state: InstanceState, intent: Intent, now: number): I
     retryAt: null,
     lastError: null,
     unanswered: null,
+    applying: null,
     accepted: null,
     recovery: state.recovery === null ? null : { ...state.recovery, adoptsIntent: false, mayEnd: false },
   };
@@ -418,9 +433,18 @@ export function withIntent(state: InstanceState, intent: Intent, now: number): I
   }
 }
 
-/** A new generation of the machine's configuration: a machine of an older one is updated, and restarted by that. */
-export function withNewGeneration(state: InstanceState, fingerprint: string): InstanceState {
-  return { ...state, generation: state.generation + 1, fingerprint, epoch: state.epoch + 1, accepted: null };
+/**
+ * A new generation of the machine's configuration: a machine of an older one is updated, and restarted by that. Where nothing but
+ * settings is new, a machine that runs may take them over as it is.
+ */
+export function withNewGeneration(
+  state: InstanceState,
+  fingerprint: string,
+  isSettingsOnly = false,
+): InstanceState {
+  const generation = state.generation + 1;
+  const settingsOnlySince = isSettingsOnly ? state.settingsOnlySince : generation;
+  return { ...state, generation, settingsOnlySince, fingerprint, epoch: state.epoch + 1, accepted: null };
 }
 
 /** The record with another status, and since when; the same record where nothing changes. */

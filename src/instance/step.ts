@@ -38,7 +38,14 @@ export type Step =
   | { kind: "drop_candidate" }
   | { kind: "create_machine"; name: string; region: string; volumeId: string }
   /** Ours by metadata and mount; it keeps the size that it has. */
-  | { kind: "adopt_machine"; id: string; volumeId: string; size: MachineSize | null }
+  | {
+      kind: "adopt_machine";
+      id: string;
+      instanceId: string;
+      generation: number | null;
+      volumeId: string;
+      size: MachineSize | null;
+    }
   /** A machine that holds our volume: its id is stored, so that it is looked at. */
   | { kind: "note_machine"; id: string }
   /** Forgets a machine that was destroyed on purpose, and is gone. */
@@ -56,6 +63,10 @@ export type Step =
   | { kind: "start_machine"; id: string }
   /** Of the machine in its present run, as Fly told it: what runs in it is the controller's to say. */
   | ({ kind: "ask_version"; id: string } & Run)
+  /** Gives the newest settings to the controller of a machine that runs. */
+  | { kind: "apply_settings"; id: string; instanceId: string; generation: number }
+  /** A new generation without anything new, so that the machine takes over all that it should have. */
+  | { kind: "renew_generation" }
   | { kind: "stop_machine"; id: string }
   | { kind: "destroy_machine"; id: string }
   /** Fly can't destroy it for now: it is left to be destroyed later, and the next one gets another name. */

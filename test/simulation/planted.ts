@@ -194,6 +194,42 @@ export const BUGS: readonly Bug[] = [
     caughtBy: /nobody was told/,
   },
   {
+    name: "takes settings for kept, whatever became of the machine since",
+    plant: deciding((state) =>
+      state.applied === null ? {} : { state: { ...state, applied: { ...state.applied, isConfirmed: true } } },
+    ),
+    caughtBy: /other settings than the newest/,
+  },
+  {
+    name: "takes settings for used that nobody said were",
+    plant: withRules({
+      applyOutcome: (state, step, outcome, now) =>
+        step.kind === "apply_settings" && outcome.kind !== "interrupted"
+          ? RULES.applyOutcome(state, step, { kind: "settings_taken", how: "hot", isInEffect: true }, now)
+          : RULES.applyOutcome(state, step, outcome, now),
+    }),
+    caughtBy: /other settings than the newest/,
+  },
+  {
+    name: "counts the generations of a record that was lost from the beginning",
+    plant: (ports) => {
+      const { storage } = ports;
+      const anew = (state: InstanceState): InstanceState => ({ ...state, generationBase: 0 });
+      return {
+        ...ports,
+        storage: {
+          read: () => storage.read(),
+          load: () => storage.load(),
+          save: (state) => storage.save(anew(state)),
+          append: (event) => storage.append(event),
+          erase: () => storage.erase(),
+          setAlarm: (at) => storage.setAlarm(at),
+        },
+      };
+    },
+    caughtBy: /other settings than the newest/,
+  },
+  {
     name: "ends a destroy without looking for what it does not know of",
     plant: deciding((state, seen) =>
       state.intent === "destroyed"

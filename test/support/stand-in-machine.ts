@@ -5,13 +5,14 @@ import { Readable } from "node:stream";
 import { WebSocketServer } from "ws";
 import { unsealEnvironment } from "../../controller/sealed-env.ts";
 import { answerController, startGatewayProcess } from "./stand-in-controller.ts";
+import { standInSettings } from "./stand-in-env.ts";
 
 /**
  * What runs in a machine of the tests: it stands where controller and gateway would, speaks their wire, and behaves as
  * its variable STAND_IN says: `ready`, `degraded`, `exits` at once, or `starting` until there is a file `ready` on its
  * volume. Everything it is asked for comes back as what it received. As `controller` it is ready and answers on the controller's own
- * routes too, and as `rescue` it does so and is degraded (stand-in-controller.ts). A sealed environment it opens as the controller
- * does, and without its key it is `degraded`.
+ * routes too, and as `rescue` it does so and is degraded (stand-in-controller.ts). With a variable `TAKES_SETTINGS` it takes settings
+ * while it runs (stand-in-env.ts). A sealed environment it opens as the controller does, and without its key it is `degraded`.
  */
 const unsealed = await unsealEnvironment(process.env);
 const env = unsealed.ok ? unsealed.env : process.env;
@@ -21,6 +22,9 @@ const proxyToken = env["KILOCLAW_PROXY_TOKEN"] ?? "";
 const home = env["HOME"] ?? "";
 const gatewayToken = env["KILOCLAW_GATEWAY_TOKEN"] ?? "";
 const hasController = behaviour === "controller" || behaviour === "rescue";
+/** Only where its own settings say so, as what runs in older machines does not. */
+const takesSettings = env["TAKES_SETTINGS"] !== undefined;
+const settings = standInSettings(env);
 
 if (behaviour === "exits") process.exit(3);
 
@@ -31,7 +35,19 @@ const server = createServer((request, response) => {
     answerController(request, response, { home, gatewayToken }).catch(() => response.destroy());
     return;
   }
-  if (pathname === "/_kilo/version") return answerVersion(request, response);
+  if (pathname === "/_kilo/version" || pathname === "/_kilo/env") {
+    if (request.headers.authorization !== `Bearer ${gatewayToken}`) {
+      response.writeHead(401).end("no gateway token");
+      return;
+    }
+    if (pathname === "/_kilo/version") return answerVersion(response);
+    if (!takesSettings) {
+      response.writeHead(404).end();
+      return;
+    }
+    settings.answer(request, response).catch(() => response.writeHead(400).end());
+    return;
+  }
   if (request.headers["x-kiloclaw-proxy-token"] !== proxyToken) {
     response.writeHead(401).end("no proxy token");
     return;
@@ -48,7 +64,7 @@ const server = createServer((request, response) => {
       return;
     case "/variable":
       response.writeHead(200, { "content-type": "text/plain" });
-      response.end(env[searchParams.get("name") ?? ""] ?? "");
+      response.end(settings.env()[searchParams.get("name") ?? ""] ?? "");
       return;
     case "/never":
       return;
@@ -115,12 +131,14 @@ function answerHealth(response: ServerResponse): void {
   response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ state, stage }));
 }
 
-function answerVersion(request: IncomingMessage, response: ServerResponse): void {
-  if (request.headers.authorization !== `Bearer ${env["KILOCLAW_GATEWAY_TOKEN"]}`) {
-    response.writeHead(401).end("no gateway token");
-    return;
-  }
-  const versions = { controller: "stand-in", openclaw: "2026.9.6", node: process.versions.node };
+function answerVersion(response: ServerResponse): void {
+  const capabilities = takesSettings ? ["env"] : [];
+  const versions = {
+    controller: "stand-in",
+    capabilities,
+    openclaw: "2026.9.6",
+    node: process.versions.node,
+  };
   response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(versions));
 }
 

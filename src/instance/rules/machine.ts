@@ -19,11 +19,16 @@ export function verifyMachine(
   now: number,
 ): Decision | null {
   if (state.machine?.verified === true && state.machine.id === machine.id) return null;
-  const { mount, id, size, generation } = machine;
+  const { mount, id, instanceId, size, generation } = machine;
   if (mount !== null && isOurVolume(state, mount.volumeId)) {
     // A machine of an older configuration has the size of that one; the newer wish stands.
     const kept = generation === state.generation || generation === null ? size : null;
-    return step({ kind: "adopt_machine", id, volumeId: mount.volumeId, size: kept }, "it is ours", status);
+    const { volumeId } = mount;
+    return step(
+      { kind: "adopt_machine", id, instanceId, generation, volumeId, size: kept },
+      "it is ours",
+      status,
+    );
   }
   return destroyStale(state, machine, "it has our name, but not our volume", status, now);
 }

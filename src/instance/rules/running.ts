@@ -19,6 +19,7 @@ import { hasNoRoom, onLostVolume, setMountRight, updateIfOlder } from "./configu
 import { createMachine } from "./create-machine.ts";
 import { gatewayFirst } from "./gateway.ts";
 import { leftoverNext } from "./leftovers.ts";
+import { configurationFirst, renewIfUnsure } from "./live-settings.ts";
 import {
   absentMachine,
   between,
@@ -106,9 +107,8 @@ function decidePresent(
 /** The machine is up; is it the right one, and does the gateway in it answer? */
 function decideUp(state: InstanceState, machine: PresentMachine, seen: Observation, now: number): Decision {
   const rising = risingStatus(state);
-  const update = updateIfOlder(state, machine, rising, now);
-  if (update !== null) return update;
   return (
+    configurationFirst(state, machine, seen.gateway, now, rising) ??
     gatewayFirst(state, seen.gateway, now, rising) ??
     versionFirst(state, machine, now, "running") ??
     candidateFirst(state, seen, now, "running") ??
@@ -134,6 +134,7 @@ function decideDown(
   }
   return (
     moveAway(state, machine, seen, now, rising) ??
+    renewIfUnsure(state, machine, rising) ??
     updateIfOlder(state, machine, rising, now) ??
     startAgain(state, machine, exit, now, rising)
   );

@@ -12,7 +12,18 @@ export function versionFirst(
 ): Decision | null {
   const { ran, unanswered } = state;
   if (ran !== null || (unanswered !== null && unanswered.againAt > now)) return null;
-  const { id, instanceId, startedAt, generation, imageDigest } = machine;
-  const reason = unanswered === null ? "the machine came up" : "it did not answer before";
+  return askVersion(
+    machine,
+    unanswered === null ? "the machine came up" : "it did not answer before",
+    status,
+  );
+}
+
+/** Asks what runs in the machine in its present run. */
+export function askVersion(
+  { id, instanceId, startedAt, generation, imageDigest }: PresentMachine,
+  reason: string,
+  status: Status,
+): Decision {
   return step({ kind: "ask_version", id, instanceId, startedAt, generation, imageDigest }, reason, status);
 }

@@ -35,6 +35,8 @@ export type Tenant = {
   volumes(): Promise<FlyVolume[]>;
   hold(order: Omit<Order, "app">): Promise<Hold>;
   calls(): Promise<GateCall[]>;
+  /** Does something in the app at Fly that the instance knows nothing of. */
+  atFly(method: string, path: string): Promise<void>;
   /** Everything that the log says of one kind, oldest first. */
   logged(kind: "operation" | "step" | "status" | "problem" | "warning"): Promise<string[]>;
   /** Ends the object in the middle of whatever it does; what it has stored stays. */
@@ -91,6 +93,14 @@ export async function tenant(userId: string, fields: Partial<InstanceState> = {}
     },
     hold: (order) => hold({ app, ...order }),
     calls: () => callsIn(app),
+    async atFly(method, path) {
+      const url = new URL(`/v1/apps/${app}${path}`, inject("flyApiUrl"));
+      const response = await fetch(url, {
+        method,
+        headers: { authorization: `Bearer ${env.FLY_API_TOKEN}` },
+      });
+      if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}`);
+    },
     async logged(kind) {
       const result = await instance().events(500);
       if (result.kind !== "events") return [];

@@ -282,6 +282,7 @@ export class Cloud {
       createdAt: this.now,
       readyAt: this.now + this.between(STREAM.snapshot, this.world.snapshot),
       writing: this.contentOf(volume),
+      kept: volume.kept,
     };
     const known = volume.app.snapshots.get(volume.id) ?? [];
     volume.app.snapshots.set(volume.id, [snapshot, ...known]);

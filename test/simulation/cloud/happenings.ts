@@ -1,5 +1,6 @@
 import { type Cloud } from "./cloud.ts";
-import { exitOf } from "./machines.ts";
+import { comeUp, exitOf } from "./machines.ts";
+import { boot } from "./program.ts";
 import { type App, isGone, type Machine, type Volume } from "./model.ts";
 
 /** The process in the machine ends on its own. */
@@ -45,6 +46,14 @@ export function machineMigrated(cloud: Cloud, machine: Machine): void {
     mounts: [{ volume: moved.id, path: machine.config.mounts?.[0]?.path ?? "" }],
   };
   cloud.become(machine, "started", "launch", "flyd", { migrated: true });
+  boot(machine);
+}
+
+/** The controller ended, and Fly starts the machine again as it is (fly-machines-api.md §3.2, `restart`). */
+export function machineRestarts(cloud: Cloud, machine: Machine): void {
+  if (machine.state !== "started" || machine.host.status !== "ok") return;
+  if (machine.volume !== null) cloud.write(machine.volume);
+  comeUp(cloud, machine, "flyd");
 }
 
 /** The machine is gone, and its volume is not. */

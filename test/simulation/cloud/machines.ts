@@ -2,6 +2,7 @@ import { type Answer, type Handled, ok, type Refusal, REFUSALS } from "./answers
 import { type Cloud, shownAt } from "./cloud.ts";
 import { STREAM } from "./streams.ts";
 import { type App, isGone, type Machine, type MachineBody, type Volume } from "./model.ts";
+import { boot, type EnvManner, ODD_MANNERS } from "./program.ts";
 import { type MachineView, viewOfMachine } from "./views.ts";
 
 /** GET /v1/apps/{app}/machines/{id} (fly-machines-api.md §4.3). */
@@ -79,6 +80,7 @@ export function createMachine(
     readyAt: Number.POSITIVE_INFINITY,
     controller: { kind: "normal" },
     isOpened: true,
+    program: { manner: drawManner(cloud), told: null, inUse: null },
     ours,
     forgotten: false,
   };
@@ -237,14 +239,20 @@ export function destroyMachine(cloud: Cloud, appName: string, id: string, force:
   });
 }
 
+function drawManner(cloud: Cloud): EnvManner {
+  if (!cloud.chance(STREAM.program, cloud.world.oddProgramShare)) return "takes";
+  return ODD_MANNERS[Math.floor(cloud.draw(STREAM.program) * ODD_MANNERS.length)] ?? "takes";
+}
+
 /** The machine boots, and its program with it. */
-function comeUp(cloud: Cloud, machine: Machine, source: "user" | "flyd"): void {
+export function comeUp(cloud: Cloud, machine: Machine, source: "user" | "flyd"): void {
   cloud.become(machine, "starting", "start", source);
   cloud.later(machine, cloud.between(STREAM.start, cloud.world.start), () => {
     machine.readyAt = cloud.now + cloud.between(STREAM.ready, cloud.world.ready);
     machine.isOpened = hasKey(machine);
     cloud.become(machine, "started", "start");
     if (machine.volume !== null) cloud.write(machine.volume);
+    boot(machine);
     if (machine.controller.kind !== "crashing") return;
     cloud.later(machine, cloud.between(STREAM.ready, cloud.world.ready), () =>
       cloud.become(machine, "stopped", "exit", "flyd", exitOf(1, false)),

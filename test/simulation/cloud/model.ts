@@ -1,4 +1,5 @@
 import type { Cancel } from "../clock.ts";
+import type { EnvManner, ToldSettings } from "./program.ts";
 
 /** States that the simulated machines have (docs: machines/machine-states); `updating` is shown as `replacing` (§5.2). */
 export type FlyState =
@@ -108,6 +109,12 @@ export type Machine = {
   controller: Controller;
   /** Whether its environment opened at its last start with the keys that its app had then. */
   isOpened: boolean;
+  program: {
+    manner: EnvManner;
+    /** The newest settings that the controller knows of, and what the gateway uses; null before they began. */
+    told: ToldSettings | null;
+    inUse: Record<string, string> | null;
+  };
   /** Made by the instance that is simulated, and not by a neighbour. */
   ours: boolean;
   /** It was the instance's until that was destroyed by force, and nobody cares for it. */
@@ -133,6 +140,8 @@ export type Volume = {
   /** Its content; null until a machine wrote to it. */
   writing: Writing | null;
   mounted: boolean;
+  /** Settings that a controller was given while it ran, and kept. */
+  kept: ToldSettings | null;
   /** Whether a machine ran on it; a copy on which none did may still turn out to be of no use. */
   proven: boolean;
   /** Its host could not be reached at some time. */
@@ -147,6 +156,7 @@ export type Snapshot = {
   createdAt: number;
   readyAt: number;
   writing: Writing | null;
+  kept: ToldSettings | null;
 };
 
 export type App = {

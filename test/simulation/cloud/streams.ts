@@ -28,4 +28,6 @@ export const STREAM = {
   snapshot: 26,
   unheard: 27,
   registry: 28,
+  program: 29,
+  settings: 30,
 } as const;

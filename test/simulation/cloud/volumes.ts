@@ -72,6 +72,7 @@ export function createVolume(
     bound: null,
     writing,
     mounted: writing !== null,
+    kept: (source ?? snapshot)?.kept ?? null,
     proven: false,
     wasAway: false,
     ours,

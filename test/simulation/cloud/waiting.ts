@@ -1,4 +1,3 @@
-import type { ControllerVersion } from "../../../src/gateway/wire.ts";
 import { type Answer, type Handled, ok, REFUSALS } from "./answers.ts";
 import type { Cloud } from "./cloud.ts";
 import { isForgotten } from "./machines.ts";
@@ -42,43 +41,5 @@ export function waitForMachine(
       over();
       unwatch();
     };
-  };
-}
-
-/** What the controller in the machine says through Fly's proxy; null where nothing answers. */
-export function askController(
-  cloud: Cloud,
-  appName: string,
-  id: string,
-): { state: "starting" | "ready" | "degraded"; stage: string } | null {
-  const machine = cloud.app(appName)?.machines.get(id);
-  if (machine === undefined || machine.state !== "started" || machine.host.status !== "ok") return null;
-  const stage = "gateway";
-  switch (machine.controller.kind) {
-    case "silent":
-      return null;
-    case "degraded":
-      return { state: "degraded", stage };
-    case "slow":
-    case "crashing":
-      return { state: "starting", stage };
-    case "normal":
-      if (!machine.isOpened) return { state: "degraded", stage: "sealed_environment" };
-      return { state: cloud.now >= machine.readyAt ? "ready" : "starting", stage };
-    default:
-      return machine.controller satisfies never;
-  }
-}
-
-/** What the controller says that runs; null where nothing answers. */
-export function askVersion(cloud: Cloud, appName: string, id: string): ControllerVersion | null {
-  if (askController(cloud, appName, id) === null) return null;
-  return {
-    controller: "1.0.0",
-    capabilities: [],
-    openclaw: "2026.9.6",
-    openclawInstalled: "2026.9.6",
-    imageDigest: null,
-    node: "26.10.0",
   };
 }

@@ -36,6 +36,8 @@ export type World = {
   /** The share of questions to the controller that get no answer, and of those to the registry. */
   unheardShare: number;
   registryAwayShare: number;
+  /** The share of machines whose controller does not take settings as it should. */
+  oddProgramShare: number;
 };
 
 const SECOND_MS = 1_000;
@@ -65,6 +67,7 @@ export const CALM: World = {
   unreadableShare: 0,
   unheardShare: 0,
   registryAwayShare: 0,
+  oddProgramShare: 0,
 };
 
 /** As slow and as far behind as the assumptions allow. */
@@ -92,4 +95,5 @@ export const ROUGH: World = {
   unreadableShare: 0.2,
   unheardShare: 0.1,
   registryAwayShare: 0.2,
+  oddProgramShare: 0.4,
 };

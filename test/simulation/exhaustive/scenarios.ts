@@ -1,3 +1,4 @@
+import { ODD_MANNERS } from "../cloud/program.ts";
 import type { Disturbance, Happening, Setup, Timed, UserAction } from "../life/plan.ts";
 
 const SECOND_MS = 1_000;
@@ -12,6 +13,8 @@ type Event = readonly [afterS: number, what: UserAction | Happening];
 const PROVISIONED: Event[] = [[0, "provision"]];
 const RUNNING: Event[] = [...PROVISIONED, [60, "start"], [60, { kind: "snapshot" }]];
 const STOPPED: Event[] = [...RUNNING, [60, "stop"], [60, { kind: "lists_true" }]];
+/** With settings that its controller was given while it ran. */
+const CONFIGURED: Event[] = [...RUNNING, [30, "configure"], [30, { kind: "lists_true" }]];
 /** Long enough for all that an operation leaves to be looked at once more. */
 const REST: Event = [300, { kind: "lists_true" }];
 const FULL: Happening[] = ["ams", "fra", "iad"].map((region) => ({ kind: "region_full", region }));
@@ -94,6 +97,63 @@ export const SCENARIOS: readonly Scenario[] = [
   scenario("restart of one that runs", RUNNING, [[60, "restart"]]),
   scenario("restart of one that is stopped", STOPPED, [[60, "restart"]]),
   scenario("changed settings of one that runs", RUNNING, [[60, "configure"]]),
+  scenario("changed settings of one that runs, in an app of its own", RUNNING, [[60, "configure"]], {
+    ownApp: true,
+  }),
+  ...ODD_MANNERS.map((manner) =>
+    scenario(
+      `changed settings of one whose controller is ${manner} about it`,
+      [...RUNNING, [30, { kind: "program", manner }]],
+      [[30, "configure"]],
+    ),
+  ),
+  scenario("settings that are changed twice", RUNNING, [
+    [60, "configure"],
+    [0, "configure"],
+  ]),
+  scenario("changed settings, and a machine that restarts in its place", CONFIGURED, [
+    [60, { kind: "machine_restarts" }],
+    [0, "doubt"],
+  ]),
+  scenario(
+    "changed settings, and a machine that restarts in its place and forgets them",
+    [...RUNNING, [30, { kind: "program", manner: "forgets" }], [30, "configure"]],
+    [
+      [60, { kind: "machine_restarts" }],
+      [0, "doubt"],
+    ],
+    {},
+    8,
+  ),
+  scenario("changed settings, a stop and a start", CONFIGURED, [
+    [30, "stop"],
+    [30, "start"],
+  ]),
+  scenario(
+    "changed settings, and a record that was lost",
+    [...CONFIGURED, [60, { kind: "storage_lost" }]],
+    [[1, "restore"]],
+    {},
+    8,
+  ),
+  scenario(
+    "changed settings, and a record that was lost while the machine was down",
+    [...CONFIGURED, [60, { kind: "machine_fails" }], [0, { kind: "storage_lost" }]],
+    [[1, "start"]],
+  ),
+  scenario(
+    "changed settings, a destroy by force on a host that is away, and a provision",
+    [...CONFIGURED, [30, { kind: "host_away" }]],
+    [
+      [30, "destroy"],
+      [10, "destroy_force"],
+      [5, { kind: "host_back" }],
+      [1, "provision"],
+      [10, "start"],
+    ],
+    {},
+    8,
+  ),
   scenario("changed settings of one that is stopped, and a start", STOPPED, [
     [60, "configure"],
     [10, "start"],

@@ -19,6 +19,12 @@ export function happen(cloud: Cloud, happening: Happening): void {
     case "machine_fails":
       if (machine !== null) happenings.machineFails(cloud, machine);
       break;
+    case "machine_restarts":
+      if (machine !== null) happenings.machineRestarts(cloud, machine);
+      break;
+    case "program":
+      if (machine !== null) machine.program.manner = happening.manner;
+      break;
     case "machine_migrated":
       if (machine !== null) happenings.machineMigrated(cloud, machine);
       break;

@@ -96,6 +96,10 @@ class Life {
           this.#watch.sent(call, this.#storage.durable.record);
           this.#point(`sent ${call.action}`);
         },
+        settingsSent: (machineId) => {
+          this.#watch.settingsSent(machineId, this.#storage.durable.record);
+          this.#point("sent settings");
+        },
         before: (call) => this.#watch.before(call),
         took: (call, answer) => {
           this.#watch.took(call, answer, this.#storage.durable.record);

@@ -1,12 +1,13 @@
 import type { FlyResult } from "../../../src/fly/client.ts";
 import { classifyFlyAnswer, type FlyError, noAnswer } from "../../../src/fly/errors.ts";
 import type { Health } from "../../../src/gateway/health.ts";
-import type { VersionAnswer } from "../../../src/gateway/version.ts";
+import type { ControllerAnswer } from "../../../src/gateway/client.ts";
+import type { ControllerVersion, EnvApplied, EnvUpdate } from "../../../src/gateway/wire.ts";
 import { type Answer, type Refusal, refuse, REFUSALS } from "../cloud/answers.ts";
 import type { Call } from "../cloud/client.ts";
 import type { Cloud } from "../cloud/cloud.ts";
 import { STREAM } from "../cloud/streams.ts";
-import { askController, askVersion } from "../cloud/waiting.ts";
+import { askHealth, askVersion, type EnvSaid, putEnv } from "../cloud/program.ts";
 import { EPOCH_MS } from "../clock.ts";
 import { type CallFault, Counter, type Failure, type Place, type PlaceRefusal } from "./plan.ts";
 import type { Trace } from "./trace.ts";
@@ -19,9 +20,14 @@ export type NetworkEvents = {
   before(call: Call<unknown>): void;
   /** The cloud has done what was asked, or refused it. */
   took(call: Call<unknown>, answer: Answer<unknown>): void;
+  /** Settings leave the object for a machine. */
+  settingsSent(machineId: string): void;
   /** What goes wrong with the call. */
   faultOf(call: Place): CallFault | null;
 };
+
+/** What is sent to the controller of a machine, and who waits for the answer until when. */
+export type SentSettings = { app: string; machineId: string; update: EnvUpdate; signal: AbortSignal };
 
 type Flight<T> = {
   call: Call<T>;
@@ -32,7 +38,10 @@ type Flight<T> = {
 const OUT: CallFault = { kind: "before", how: "503" };
 const HEALTH_MS = 3_000;
 const SILENT: Health = { kind: "silent", why: "the controller could not be reached" };
-const UNHEARD: VersionAnswer = { kind: "silent", why: "the controller could not be reached" };
+/** So long the object waits for a controller that was given settings (src/gateway/client.ts). */
+const ENV_MS = 90_000;
+const LATE_MS = [0, 40_000] as const;
+const UNANSWERED = { kind: "silent", why: "it could not be reached" } as const;
 const RESET_MS = 30;
 
 /** Between one object and the cloud: calls take time, may fail on both ways, and outlive their caller. */
@@ -94,21 +103,55 @@ export class Network {
     const cloud = this.#cloud;
     const latency = cloud.between(STREAM.health, cloud.world.latency);
     const isUnheard = cloud.chance(STREAM.unheard, cloud.world.unheardShare);
-    const heard = isUnheard ? null : askController(cloud, app, machineId);
+    const heard = isUnheard ? null : askHealth(cloud, app, machineId);
     return heard === null
       ? { health: SILENT, afterMs: isUnheard ? HEALTH_MS : latency }
       : { health: { kind: "answered", ...heard }, afterMs: 2 * latency };
   }
 
   /** What the controller says that runs, and when it is there. */
-  version(app: string, machineId: string): { answer: VersionAnswer; afterMs: number } {
+  version(app: string, machineId: string): { answer: ControllerAnswer<ControllerVersion>; afterMs: number } {
     const cloud = this.#cloud;
     const latency = cloud.between(STREAM.health, cloud.world.latency);
     const isUnheard = cloud.chance(STREAM.unheard, cloud.world.unheardShare);
     const version = isUnheard ? null : askVersion(cloud, app, machineId);
     return version === null
-      ? { answer: UNHEARD, afterMs: isUnheard ? HEALTH_MS : latency }
-      : { answer: { kind: "told", version }, afterMs: 2 * latency };
+      ? { answer: UNANSWERED, afterMs: isUnheard ? HEALTH_MS : latency }
+      : { answer: { kind: "answered", value: version }, afterMs: 2 * latency };
+  }
+
+  /**
+   * Settings for the controller, which leave with what was written before them. They may arrive late, not at all, or without an
+   * answer; and whoever does not wait for the answer does not take them back.
+   */
+  applyEnv(settings: SentSettings, isAlive: () => boolean): Promise<ControllerAnswer<EnvApplied>> {
+    const cloud = this.#cloud;
+    const { app, machineId, update, signal } = settings;
+    return new Promise((resolve) => {
+      const answer = (said: ControllerAnswer<EnvApplied>): void => {
+        if (isAlive()) resolve(said);
+      };
+      signal.addEventListener("abort", () => answer(UNANSWERED));
+      this.#outbox.push(() => {
+        this.#events.settingsSent(machineId);
+        this.#trace.add(() => `→ PUT /_kilo/env of ${machineId}, generation ${update.generation}`);
+        const latency = cloud.between(STREAM.health, cloud.world.latency);
+        const isLost = cloud.chance(STREAM.settings, cloud.world.unheardShare);
+        const isMute = cloud.chance(STREAM.settings, cloud.world.unheardShare);
+        const isLate = cloud.chance(STREAM.settings, cloud.world.unheardShare);
+        cloud.clock.at(ENV_MS, () => answer(UNANSWERED));
+        if (isLost) return;
+        const there = latency + (isLate ? cloud.between(STREAM.settings, LATE_MS) : 0);
+        cloud.clock.at(there, () => {
+          const said = putEnv(cloud, app, machineId, update);
+          this.#trace.add(() => `  at ${machineId}: ${JSON.stringify(said)}`);
+          cloud.onChange();
+          if (isMute) return;
+          const afterMs = said?.status === 200 ? said.afterMs : 0;
+          cloud.clock.at(latency + afterMs, () => answer(answerOf(said, update)));
+        });
+      });
+    });
   }
 
   #leave<T>(flight: Flight<T>): void {
@@ -226,6 +269,24 @@ export class Network {
         `← ${call.method} ${call.path()} ${result.ok ? "ok" : `${result.error.kind}: ${result.error.message}`}`,
     );
     deliver(result);
+  }
+}
+
+function answerOf(said: EnvSaid | null, { generation }: EnvUpdate): ControllerAnswer<EnvApplied> {
+  if (said === null) return UNANSWERED;
+  switch (said.status) {
+    case 200: {
+      const how = said.afterMs > 0 ? "gateway_restart" : "hot";
+      return { kind: "answered", value: { generation, how, inEffect: said.inEffect } };
+    }
+    case 404:
+      return { kind: "unknown_route" };
+    case 409:
+      return { kind: "refused", status: 409, code: "stale_generation" };
+    case 422:
+      return { kind: "refused", status: 422, code: "invalid_request" };
+    default:
+      return said satisfies never;
   }
 }
 

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import {
   createKeeper,
   type Keeper,
@@ -10,7 +11,6 @@ import type { EnvSeal } from "../../../src/instance/machine-request.ts";
 import { appNameOf } from "../../../src/instance/names.ts";
 import type { Decision } from "../../../src/instance/step.ts";
 import { type Identity, newOwnApp } from "../../../src/instance/state.ts";
-import { z } from "zod";
 import { createCloudClient } from "../cloud/client.ts";
 import type { Cloud } from "../cloud/cloud.ts";
 import { SEALED_WITH } from "../cloud/machines.ts";
@@ -230,12 +230,16 @@ export class SimulatedObject {
         const { health, afterMs } = network.health(app, machineId);
         return after("health", afterMs, () => health);
       },
-      controller: {
-        version: (app, machineId) => {
+      controller: (app, machineId) => ({
+        version: () => {
           const { answer, afterMs } = network.version(app, machineId);
           return after("version", afterMs, () => answer);
         },
-      },
+        updateEnv: (update, signal) => {
+          waits("settings");
+          return held(network.applyEnv({ app, machineId, update, signal }, isAlive));
+        },
+      }),
       tokens: () => after("tokens", INSIDE_MS, () => TOKENS),
       envSeal: sealBy(after),
       secretBox: NO_SECRETS,

@@ -1,3 +1,5 @@
+import type { EnvManner } from "../cloud/program.ts";
+
 /** How one call goes wrong. What does not apply to a call is as if it were not there. */
 export type CallFault =
   /** It never takes effect, and the caller is told of a failure. */
@@ -48,6 +50,7 @@ export type UserAction =
 export type Happening =
   | { kind: "machine_dies" }
   | { kind: "machine_crashes_on" }
+  | { kind: "machine_restarts" }
   | { kind: "machine_fails" }
   | { kind: "machine_migrated" }
   | { kind: "machine_lost" }
@@ -67,6 +70,7 @@ export type Happening =
   | { kind: "lists_true" }
   | { kind: "snapshot" }
   | { kind: "controller"; how: "silent" | "degraded" | "slow" | "normal" }
+  | { kind: "program"; manner: EnvManner }
   | { kind: "outage" }
   | { kind: "outage_over" }
   | { kind: "storage_lost" };

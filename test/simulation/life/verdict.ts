@@ -2,6 +2,7 @@ import type { InstanceEvent } from "../../../src/instance/events.ts";
 import type { InstanceState } from "../../../src/instance/state.ts";
 import type { Cloud } from "../cloud/cloud.ts";
 import { SHARED_APP } from "./object.ts";
+import { isSame } from "../cloud/program.ts";
 import type { Contents } from "./storage.ts";
 import { type App, isGone, type Machine, type Volume } from "../cloud/model.ts";
 
@@ -130,9 +131,15 @@ function describeIntent(
         return `the machine is ${machine.state}`;
       if (machine.volume === null || machine.volume.id !== record.volume?.id)
         return "the machine has another volume";
-      if (machine.config.metadata?.["kiloclaw_generation"] !== String(record.generation)) {
+      if (
+        machine.config.metadata?.["kiloclaw_generation"] !== String(record.generation) &&
+        record.applied?.generation !== record.generation
+      ) {
         return "the machine runs an older configuration";
       }
+      // What nobody could read of a lost record is what the gateway goes on with.
+      if (!record.settingsLost && !isSame(machine.program.inUse ?? {}, variablesOf(record)))
+        return "the gateway runs with other settings than the newest";
       if (record.ran === null || record.ran.startedAt !== startedAtOf(machine))
         return "nobody asked what runs since the machine came up";
       return null;
@@ -143,6 +150,13 @@ function describeIntent(
 
 function startedAtOf({ events }: Machine): number | null {
   return events.find(({ status }) => status === "started")?.timestamp ?? null;
+}
+
+/** What the user of a life may have set. */
+function variablesOf({ settings: { envVars, kilocodeDefaultModel } }: InstanceState): Record<string, string> {
+  return kilocodeDefaultModel === null
+    ? envVars
+    : { ...envVars, KILOCODE_DEFAULT_MODEL: kilocodeDefaultModel };
 }
 
 /** What Fly still takes for bound is asked about once more at each look. */

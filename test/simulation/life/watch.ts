@@ -89,6 +89,14 @@ export class Watch {
       this.violate("deleteApp was sent for an instance that is kept");
   }
 
+  /** Settings leave the object, whose durable record is this, for a machine. */
+  settingsSent(machineId: string, record: InstanceState | null): void {
+    if (record?.intent !== "running")
+      this.violate(`settings were sent while the intent was ${record?.intent ?? "none"}`);
+    if (record?.machine?.id !== machineId || !record.machine.verified)
+      this.violate("settings were sent to a machine that is not known to be the instance's");
+  }
+
   /** The cloud is about to do what it was asked. */
   before(call: Call<unknown>): void {
     this.#forgotten.before(call);

@@ -153,11 +153,15 @@ function drawFault(random: Random): CallFault {
   return { kind: "stale_list", ms: random.between(0, 30 * SECOND_MS) };
 }
 
-/** Something that happens, and where it lasts, when it ends. */
+/** Something that happens, and where it lasts, when it ends; to settings that were changed before, where it is about them. */
 function drawHappening(random: Random, atMs: number): Timed[] {
   const at = (happening: Happening, laterMs = 0): Timed => ({
     atMs: atMs + laterMs,
     what: { kind: "happening", happening },
+  });
+  const configure = (laterMs = 0): Timed => ({
+    atMs: atMs + laterMs,
+    what: { kind: "action", action: "configure" },
   });
   const lasting = random.between(SECOND_MS, 10 * MINUTE_MS);
   const region = random.pick(["ams", "fra", "iad"]);
@@ -166,6 +170,9 @@ function drawHappening(random: Random, atMs: number): Timed[] {
     [at({ kind: "machine_dies" })],
     [at({ kind: "machine_crashes_on" }), at({ kind: "controller", how: "normal" }, lasting)],
     [at({ kind: "machine_lost" })],
+    [at({ kind: "machine_restarts" })],
+    [configure(), at({ kind: "machine_restarts" }, lasting)],
+    [configure(), configure(lasting / 2), at({ kind: "storage_lost" }, lasting)],
     [at({ kind: "machine_fails" })],
     [at({ kind: "machine_migrated" })],
     [at({ kind: "volume_lost" })],
