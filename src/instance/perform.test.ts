@@ -1,5 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { createSecretBox } from "../crypto/secret-box.ts";
+import { createFlyClient } from "../fly/client.ts";
+import type { ControllerAnswer } from "../gateway/client.ts";
+import type { EnvApplied } from "../gateway/wire.ts";
 import { createEnvSeal } from "./env-seal.ts";
 import type { Outcome } from "./outcome.ts";
 import { prepare } from "./perform.ts";
@@ -7,20 +10,21 @@ import { DEFAULT_MACHINE_SIZE } from "./sizes.ts";
 import type { InstanceState } from "./state.ts";
 import type { Step } from "./step.ts";
 import { type AppAtFly, appAtFly, type Fault, valueOf } from "./testing/app-at-fly.ts";
-import { toldController } from "./testing/controller.ts";
-import { knownVolume, ownAppAt } from "./testing/records.ts";
+import { controllerThatTakes, toldController } from "./testing/controller.ts";
+import { knownVolume, ownAppAt, record } from "./testing/records.ts";
 
 const TOKENS = { gatewayToken: "gateway", proxyToken: "proxy" };
 
+const PORTS = {
+  controller: toldController,
+  tokens: async () => TOKENS,
+  machineDefaults: { image: "registry.fly.io/app:tag", allowedOrigins: [] },
+  envSeal: createEnvSeal("a secret of the test"),
+  secretBox: createSecretBox({ current: null, previous: null }),
+};
+
 async function perform(at: AppAtFly, step: Step, fields: Partial<InstanceState> = {}): Promise<Outcome> {
-  const call = await prepare(at.record(fields), step, {
-    fly: at.fly,
-    controller: toldController,
-    tokens: async () => TOKENS,
-    machineDefaults: { image: "registry.fly.io/app:tag", allowedOrigins: [] },
-    envSeal: createEnvSeal("a secret of the test"),
-    secretBox: createSecretBox({ current: null, previous: null }),
-  });
+  const call = await prepare(at.record(fields), step, { ...PORTS, fly: at.fly });
   return call(new AbortController().signal);
 }
 
@@ -232,5 +236,63 @@ describe("an app of the tenant's own", () => {
       version: expect.any(Number),
     });
     expect(await perform(at, { kind: "delete_app" }, fields)).toEqual({ kind: "done" });
+  });
+});
+
+describe("settings that a controller is given", () => {
+  const apply: Step = { kind: "apply_settings", id: "m1", instanceId: "i1", generation: 1 };
+  const state = record({ generationBase: 1_000 });
+  const nowhere = createFlyClient({
+    baseUrl: "http://127.0.0.1:1",
+    token: "none",
+    rateLimits: false,
+    onCall: () => undefined,
+  });
+  const wanted = { generation: 1_001, how: "hot", inEffect: true } as const;
+
+  /** What comes of it when the controller says this. */
+  async function given(said: ControllerAnswer<EnvApplied>, isAborted = false): Promise<Outcome> {
+    const controller = controllerThatTakes(async () => said);
+    const call = await prepare(state, apply, { ...PORTS, fly: nowhere, controller });
+    return call(isAborted ? AbortSignal.abort("over") : new AbortController().signal);
+  }
+
+  it("are in effect, or not, as it says of this generation, and of no other", async () => {
+    expect(await given({ kind: "answered", value: wanted })).toEqual({
+      kind: "settings_taken",
+      how: "hot",
+      isInEffect: true,
+    });
+    expect(await given({ kind: "answered", value: { ...wanted, inEffect: false } })).toMatchObject({
+      isInEffect: false,
+    });
+    expect(await given({ kind: "answered", value: { ...wanted, generation: 1_000 } })).toMatchObject({
+      kind: "unanswered",
+    });
+  });
+
+  it.each([
+    ["an older one", { kind: "unknown_route" }, "settings_refused"],
+    [
+      "one that has newer ones",
+      { kind: "refused", status: 409, code: "stale_generation" },
+      "settings_refused",
+    ],
+    [
+      "one that can't read them",
+      { kind: "refused", status: 400, code: "invalid_request" },
+      "settings_refused",
+    ],
+    ["one that starts", { kind: "refused", status: 503, code: "starting" }, "unanswered"],
+    ["a silent one", { kind: "silent", why: "it could not be reached" }, "unanswered"],
+    ["one that says what nobody can read", { kind: "unreadable" }, "unanswered"],
+  ] as const)("by %s are told apart by whether another try may help", async (_which, said, kind) => {
+    expect(await given(said)).toMatchObject({ kind });
+  });
+
+  it("were interrupted where nobody waited for the answer", async () => {
+    expect(await given({ kind: "silent", why: "it could not be reached" }, true)).toEqual({
+      kind: "interrupted",
+    });
   });
 });
