@@ -126,19 +126,25 @@ const OURS: ReadonlySet<string> = new Set(CONTROLLER_VARIABLES);
 
 function machineEnv(
   state: InstanceState,
-  { env, secretNames }: Extract<OpenedSettings, { kind: "opened" }>,
+  opened: Opened,
   tokens: MachineTokens,
   { allowedOrigins }: MachineDefaults,
 ): Record<string, string> {
   return {
-    ...env,
-    ...(secretNames.length === 0 ? {} : { [SECRET_NAMES]: secretNames.join(",") }),
+    ...opened.env,
+    ...namesOf(opened),
     [SANDBOX_ID]: state.sandboxId,
     [GENERATION]: String(toldGeneration(state)),
     KILOCLAW_GATEWAY_TOKEN: tokens.gatewayToken,
     KILOCLAW_PROXY_TOKEN: tokens.proxyToken,
     OPENCLAW_ALLOWED_ORIGINS: allowedOrigins.join(","),
   };
+}
+
+type Opened = Extract<OpenedSettings, { kind: "opened" }>;
+
+function namesOf({ secretNames }: Opened): Record<string, string> {
+  return secretNames.length === 0 ? {} : { [SECRET_NAMES]: secretNames.join(",") };
 }
 
 export type BuiltUpdate = { kind: "built"; update: EnvUpdate } | SecretsUnreadable;
@@ -149,7 +155,8 @@ export async function envUpdate(state: InstanceState, { envSeal, secretBox }: Se
   const opened = await openSettings(state.settings, userId, secretBox);
   if (opened.kind === "secrets_unreadable") return opened;
   const settings = Object.fromEntries(Object.entries(opened.env).filter(([name]) => !OURS.has(name)));
-  const stored = ownApp === null ? settings : await envSeal.seal(settings, sandboxId, ownApp.keyVersion);
+  const kept = { ...settings, ...namesOf(opened) };
+  const stored = ownApp === null ? kept : await envSeal.seal(kept, sandboxId, ownApp.keyVersion);
   return { kind: "built", update: { generation: toldGeneration(state), settings, stored } };
 }
 
