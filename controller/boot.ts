@@ -198,10 +198,10 @@ export function bootMachine(
   return {
     backend: {
       gatewayToken: settings.gatewayToken,
-      version: () => ({
+      version: async () => ({
         controller: controllerVersion,
         capabilities: [...CAPABILITIES],
-        openclaw: runningVersion.get(),
+        openclaw: await runningVersion.get(),
         openclawInstalled: installed?.openClaw.version ?? null,
         imageDigest: place.imageDigest,
         node: process.versions.node,

@@ -24,7 +24,7 @@ import { problemAnswer } from "./problem.ts";
 /** What the routes of a machine with a valid environment can reach. */
 export interface RoutesBackend {
   readonly gatewayToken: string;
-  version(): ControllerVersion;
+  version(): Promise<ControllerVersion>;
   readonly gateway: {
     status(): GatewayStatus;
     start(): void;
@@ -72,7 +72,7 @@ export function createRoutes(options: {
     return next();
   });
 
-  app.get("/version", (c) => c.json(c.var.backend.version()));
+  app.get("/version", async (c) => c.json(await c.var.backend.version()));
   app.get("/config", (c) => c.json(c.var.backend.config()));
   app.put("/env", async (c) =>
     withBody(
