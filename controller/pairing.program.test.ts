@@ -134,11 +134,9 @@ it("the last channel that is removed takes its requests along", async () => {
   await using controller = await started({ channels: ["telegram"], requests: [request("T-1")] });
   expect((await channels(controller, "?refresh=true")).requests).toHaveLength(1);
   await waitingIn(controller.home, {});
-  expect(await channels(controller, "?refresh=true")).toMatchObject({
-    requests: [],
-    channels: [],
-    stale: false,
-  });
+  await expect
+    .poll(() => channels(controller, "?refresh=true"))
+    .toMatchObject({ requests: [], channels: [], stale: false });
 });
 
 it("the list stays, marked stale, while the gateway is down", async () => {
