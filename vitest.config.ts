@@ -7,6 +7,9 @@ const pureTests = [
   "src/instance/{applied,decide,migrations,names,noted,outcome,outcome-places,ran,schedule,settings,told,warning}.test.ts",
 ];
 
+/** What a program does is awaited for as long as a busy computer may take over it. */
+const POLL = { timeout: 20_000 };
+
 // The suites run one after the other: `worker` and `node` are units, `programs` and `failures` are whole programs, and `e2e`
 // has the machine to itself.
 export default defineConfig({
@@ -63,6 +66,7 @@ export default defineConfig({
         test: {
           // Whole programs of ours, and the real OpenClaw, as processes.
           name: "programs",
+          expect: { poll: POLL },
           include: ["**/*.program.test.ts"],
           exclude: ["**/node_modules/**"],
           environment: "node",
@@ -75,6 +79,7 @@ export default defineConfig({
       {
         test: {
           name: "failures",
+          expect: { poll: POLL },
           include: ["test/failures/**/*.test.ts"],
           environment: "node",
           testTimeout: 60_000,
@@ -87,6 +92,7 @@ export default defineConfig({
       {
         test: {
           name: "e2e",
+          expect: { poll: POLL },
           include: ["test/e2e/**/*.test.ts"],
           environment: "node",
           testTimeout: 180_000,

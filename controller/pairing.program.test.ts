@@ -75,6 +75,9 @@ it("M08 an approval of one request twice at the same time makes one grant, and t
     approve(controller, "devices", { requestId: "request-a" }),
   ]);
   expect(outcomes).toEqual(["approved", "already_approved"]);
+  // What the gateway prints comes in order, so that after its next line there is no other of before.
+  await approve(controller, "devices", { requestId: "request-b" });
+  await controller.logged((line) => line.message === "stand-in approved request-b");
   expect(controller.log.filter((line) => line.message === "stand-in approved request-a")).toHaveLength(1);
   expect((await devices(controller)).map(({ requestId }) => requestId)).not.toContain("request-a");
 });
@@ -94,9 +97,8 @@ it("M06 a device that was granted more than it asked for is removed again", asyn
   await using controller = await started({ devices: [device("a")], grants: ["operator.admin"] });
   const response = await controller.kilo("/pairing/devices/approve", { body: { requestId: "request-a" } });
   expect(response.status).toBe(502);
-  expect(controller.log.map((line) => line.message)).toContain(
-    `stand-in removed ${Buffer.from("a".padEnd(32)).toString("hex")}`,
-  );
+  const removed = `stand-in removed ${Buffer.from("a".padEnd(32)).toString("hex")}`;
+  await controller.logged((line) => line.message === removed);
 });
 
 it("a request that nobody has made, or that has ended, is not pending", async () => {
