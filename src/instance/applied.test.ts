@@ -57,6 +57,13 @@ describe("settings that were sent to a machine that runs", () => {
     }
   });
 
+  it("are sent once more where nothing had to change, and the gateway did not say yet that it uses them", () => {
+    const late: Outcome = { kind: "settings_taken", how: "unchanged", isInEffect: false };
+    const once = after(late);
+    expect(once.applying).toEqual({ generation: 3, tries: 1 });
+    expect(after(late, once).applying).toEqual({ generation: 3, tries: APPLY_TRIES_MAX });
+  });
+
   it("were not tried where they could not even be opened, which is told, and tried again", () => {
     const unreadable = "secrets_unreadable" as const;
     expect(after({ kind: "failed", code: unreadable, message: "sealed", retryAfterMs: null })).toMatchObject({

@@ -168,7 +168,9 @@ export function applyOutcome(
       return step.kind === "ask_version" ? withRan(state, step, outcome.version, now) : state;
     case "settings_taken":
       if (step.kind !== "apply_settings") return state;
-      return outcome.isInEffect ? withApplied(state, step) : withNotApplied(state, step);
+      if (outcome.isInEffect) return withApplied(state, step);
+      // A gateway that has just begun, with these very settings, may be late to say so.
+      return outcome.how === "unchanged" ? state : withNotApplied(state, step);
     case "settings_refused":
       return step.kind === "apply_settings" ? withNotApplied(state, step) : state;
     case "interrupted":
