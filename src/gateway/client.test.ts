@@ -37,6 +37,13 @@ describe("a controller that says nothing", () => {
     expect(answer).toEqual({ kind: "silent", why: `no answer within ${seconds} s` });
   });
 
+  it("keeps nobody waiting for whether it took settings who has something newer to ask for", async () => {
+    const asked = new AbortController();
+    const answer = silent.updateEnv(UPDATE, asked.signal);
+    asked.abort("a newer wish");
+    expect(await answer).toEqual({ kind: "silent", why: "it could not be reached" });
+  });
+
   it("is silent too when it hangs up, or nobody listens", async () => {
     for (const url of [httpUrl(inject("hangUpDatabaseUrl")), "http://127.0.0.1:1"]) {
       expect(await clientAt(url).doctor()).toEqual({ kind: "silent", why: "it could not be reached" });
