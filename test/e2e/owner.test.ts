@@ -36,11 +36,16 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-const platform = async (operation: string): Promise<{ status: number; body: unknown }> => {
+const platform = (operation: string) => call("POST", operation, {});
+const call = async (
+  method: "POST" | "PATCH",
+  operation: string,
+  fields: Record<string, unknown>,
+): Promise<{ status: number; body: unknown }> => {
   const response = await fetch(`${local.ready.workerUrl}/api/platform/${operation}`, {
-    method: "POST",
+    method,
     headers: { "content-type": "application/json", "x-internal-api-key": local.ready.internalApiSecret },
-    body: JSON.stringify({ userId: local.ready.userId }),
+    body: JSON.stringify({ userId: local.ready.userId, ...fields }),
   });
   return { status: response.status, body: await response.json() };
 };
@@ -63,6 +68,22 @@ it("answers a message", async () => {
   await answerTo("heliotrope").waitFor();
   expect(await answerTo("heliotrope").textContent()).toContain('You wrote: "The word is heliotrope"');
   await page.screenshot({ path: join(ARTEFACTS, "control-ui.png") });
+});
+
+it("takes another key and model while it runs: in effect, in the same process of the same machine, and nobody is cut off", async () => {
+  const before = await status();
+  const process = await gateway();
+  const changed = await call("PATCH", "kilocode-config", {
+    kilocodeApiKey: "another-key-of-the-test",
+    kilocodeDefaultModel: "local/another",
+  });
+  expect(changed).toEqual({ status: 200, body: { ok: true, status: "running", applied: true } });
+  const after = await status();
+  for (const field of ["flyMachineId", "lastStartedAt", "status"]) expect(after[field]).toBe(before[field]);
+  expect(await gateway()).toMatchObject({ pid: process["pid"], restarts: 0 });
+  await composer().fill("The word is cinnabar");
+  await composer().press("Enter");
+  await answerTo("cinnabar").waitFor();
 });
 
 it("sent no secret in any URL", async () => {
@@ -124,8 +145,11 @@ it("ends with everything it started, and finds the same instance with its data a
   await answerTo("heliotrope").waitFor();
 });
 
-async function status(): Promise<Record<string, unknown>> {
-  const url = `${local.ready.workerUrl}/api/platform/status?userId=${local.ready.userId}`;
+const status = (): Promise<Record<string, unknown>> => read("status");
+const gateway = (): Promise<Record<string, unknown>> => read("gateway");
+
+async function read(what: string): Promise<Record<string, unknown>> {
+  const url = `${local.ready.workerUrl}/api/platform/${what}?userId=${local.ready.userId}`;
   const response = await fetch(url, { headers: { "x-internal-api-key": local.ready.internalApiSecret } });
   return z.record(z.string(), z.unknown()).parse(await response.json());
 }
