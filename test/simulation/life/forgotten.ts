@@ -1,5 +1,5 @@
 import type { InstanceState } from "../../../src/instance/state.ts";
-import type { Call } from "../cloud/client.ts";
+import type { Action, Call } from "../cloud/client.ts";
 import type { Cloud } from "../cloud/cloud.ts";
 import { type App, isGone, type Machine, type Volume } from "../cloud/model.ts";
 import { SHARED_APP } from "./object.ts";
@@ -8,6 +8,8 @@ type Thing = App | Machine | Volume;
 
 /** A pass looks in three rounds, each of which may wait for an answer for 15 s. */
 const PASS_MS = 45_000;
+
+const MAKES: ReadonlySet<Action> = new Set(["createApp", "createVolume", "createMachine"]);
 
 /**
  * What a destroy by force leaves at Fly. It may stay there with nobody who knows of it, as long as the warning named it by its id, its
@@ -42,7 +44,8 @@ export class Forgotten {
 
   /** A call took effect: what it made for an instance that was forgotten meanwhile is. Gives what was not named. */
   took(call: Call<unknown>): Thing[] {
-    if (!this.#isLate(call)) return [];
+    // What waited at Fly for the end of a lease makes nothing, and may find what a later instance took over.
+    if (!MAKES.has(call.action) || !this.#isLate(call)) return [];
     return this.#forget(this.#left().filter((one) => !this.#before.includes(one)));
   }
 
