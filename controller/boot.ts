@@ -124,13 +124,13 @@ export function bootMachine(
           },
   });
 
-  /** Resolves to whether the configuration file is as it should be. */
-  const writeFiles = async (openClaw: OpenClaw): Promise<boolean> => {
+  /** Resolves to what has become of the configuration file. */
+  const writeFiles = async (openClaw: OpenClaw): Promise<"written" | "unchanged" | "failed"> => {
     const { settings: given } = live.now();
     const outcome = await writeConfig(paths, openClaw, place, given, log);
-    if (outcome === null) return false;
+    if (outcome === null) return "failed";
     report = reportOf(outcome, report, given);
-    return outcome.kind !== "failed";
+    return outcome.kind === "begun_anew" ? "written" : outcome.kind;
   };
 
   const supervisor = new Supervisor({
@@ -140,7 +140,7 @@ export function bootMachine(
       if (found === null) return null;
       stage = "config_file";
       const generation = generationOf(found.version);
-      if (!(await writeFiles(found)) || generation === null) return null;
+      if ((await writeFiles(found)) === "failed" || generation === null) return null;
       if (!(await prepareDirectories(paths, live.now().env, log))) return null;
       installed = { openClaw: found, generation };
       hints ??= await startHints(paths, generation, () => pairing.onHint(), log);
@@ -187,7 +187,7 @@ export function bootMachine(
     configFile: paths.configFile,
     openClaw: () => installed?.openClaw ?? null,
     write: async () => {
-      if (installed === null) return false;
+      if (installed === null) return "failed";
       await writeSecretsFile(paths.secretsFile, live.now().variables);
       return writeFiles(installed.openClaw);
     },

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { expect, it } from "vitest";
 import type { Settings } from "../settings.ts";
 import { bringToSettings, type Given, type LiveGateway } from "./live.ts";
@@ -89,9 +90,10 @@ function imitate(before: Given, next: Given, behaviour: Behaviour): Imitation {
     isRunning: () => behaviour.isStopped !== true,
     async write() {
       done.push("write");
+      const isSame = isDeepStrictEqual(configOf(file), configOf(next));
       file = next;
-      if (!isByFile && behaviour.takesNothing !== true) used = next;
-      return true;
+      if (!isSame && behaviour.takesNothing !== true) used = next;
+      return isSame ? "unchanged" : "written";
     },
     config: async () => configOf(file),
     async renew() {

@@ -18,8 +18,8 @@ export interface LiveGateway extends Readable {
   /** Of the OpenClaw that was started last; null before that. */
   version(): string | null;
   isRunning(): boolean;
-  /** Writes the files that the gateway reads. Resolves to whether they are as they should be. */
-  write(): Promise<boolean>;
+  /** Writes the files that the gateway reads. Resolves to what that did to the configuration. */
+  write(): Promise<"written" | "unchanged" | "failed">;
   /** What stands in the configuration file; null when it can't be read. */
   config(): Promise<JsonObject | null>;
   /** Has the process end and another begin. Resolves to whether that one is ready within the time. */
@@ -43,6 +43,7 @@ const BOUNDS: LiveBounds = { allMs: 80_000, hotMs: 15_000, renewedMs: 10_000, un
 const PAUSE_MS = 100;
 /** It takes 0.2 s when it has an effect (measured, 2026.9.6). */
 const RELOAD_EVERY_MS = 1_000;
+const RELOAD_AFTER_CHANGE_MS = 5_000;
 
 /**
  * Brings the running gateway to other settings: `hot` where the process took them over, else by another process. Whether they
@@ -57,13 +58,19 @@ export async function bringToSettings(
   const deadline = performance.now() + bounds.allMs;
   const names = Object.keys({ ...before.variables, ...next.variables });
   const changed = names.filter((name) => before.variables[name] !== next.variables[name]);
-  const untilInEffect = (msMax: number): Promise<boolean> => waitForEffect(names, next, gateway, msMax);
+  const untilInEffect = (msMax: number, reloadAfterMs = 0): Promise<boolean> =>
+    waitForEffect(names, next, gateway, msMax, reloadAfterMs);
   if (changed.length === 0) return { how: "unchanged", inEffect: await untilInEffect(bounds.unchangedMs) };
 
   const version = gateway.version();
   const canBeHot = version !== null && gateway.isRunning() && isHot(changed, before, next, version);
-  if (canBeHot && (await gateway.write()) && (await untilInEffect(bounds.hotMs)))
-    return { how: "hot", inEffect: true };
+  if (canBeHot) {
+    const written = await gateway.write();
+    // A change of the configuration has it read the secrets too; asked before, it would miss those that are gone.
+    const reloadAfterMs = written === "written" ? RELOAD_AFTER_CHANGE_MS : 0;
+    if (written !== "failed" && (await untilInEffect(bounds.hotMs, reloadAfterMs)))
+      return { how: "hot", inEffect: true };
+  }
   const isReady = await gateway.renew(deadline - performance.now() - bounds.renewedMs);
   return { how: "gateway_restart", inEffect: isReady && (await untilInEffect(bounds.renewedMs)) };
 }
@@ -82,6 +89,7 @@ async function waitForEffect(
   { settings, variables }: Given,
   gateway: LiveGateway,
   msMax: number,
+  reloadAfterMs: number,
 ): Promise<boolean> {
   const config = await gateway.config();
   const version = gateway.version();
@@ -95,7 +103,7 @@ async function waitForEffect(
     environment: Object.fromEntries(names.map((name) => [name, start[name]])),
   };
   const deadline = performance.now() + msMax;
-  let reloadAt = performance.now();
+  let reloadAt = performance.now() + reloadAfterMs;
   for (;;) {
     // A call that fails is a gateway that is busy with what it was given, or gone.
     if (await readsBack(expected, gateway).catch(() => false)) return true;

@@ -92,9 +92,10 @@ export function describeLiveSettings(contract: Contract, secrets: "hot" | "gatew
   );
 
   it(
-    "has no channel any more whose token is gone, in its file and in its process",
+    "has no channel any more whose token is gone, in its file and in its process, and another key with it",
     async () => {
       delete settings["TELEGRAM_BOT_TOKEN"];
+      settings["KILOCODE_API_KEY"] = "canary-third-key";
       expect(await update(settings)).toEqual({ generation, how: secrets, inEffect: true });
       const { channels } = channelsSchema.parse(await call("channels.status"));
       expect(channels["telegram"]?.configured ?? false).toBe(false);
@@ -103,17 +104,16 @@ export function describeLiveSettings(contract: Contract, secrets: "hot" | "gatew
       expect(await variable("TELEGRAM_BOT_TOKEN")).toBeUndefined();
       const report = configReportSchema.parse(await (await controller().kilo("/config")).json());
       expect(report).toMatchObject({ kind: "written", channels: [], model: "vendor/second" });
+      expect(await chat()).toMatchObject({ key: "canary-third-key" });
     },
     TIMEOUT_MS,
   );
 
   it(
-    "has the channel again with a token, and other variables by another process",
+    "has other variables by another process",
     async () => {
-      Object.assign(settings, { TELEGRAM_BOT_TOKEN: "123456:canary-third-token", MY_SETTING: "mine" });
+      settings["MY_SETTING"] = "mine";
       expect(await update(settings)).toEqual({ generation, how: "gateway_restart", inEffect: true });
-      const { channels } = channelsSchema.parse(await call("channels.status"));
-      expect(channels["telegram"]?.configured).toBe(true);
       expect(await variable("MY_SETTING")).toBe("mine");
     },
     TIMEOUT_MS,
@@ -134,6 +134,17 @@ export function describeLiveSettings(contract: Contract, secrets: "hot" | "gatew
     TIMEOUT_MS,
   );
 
+  it(
+    "has the channel again with a token",
+    async () => {
+      settings["TELEGRAM_BOT_TOKEN"] = "123456:canary-third-token";
+      expect(await update(settings)).toEqual({ generation, how: secrets, inEffect: true });
+      const { channels } = channelsSchema.parse(await call("channels.status"));
+      expect(channels["telegram"]?.configured).toBe(true);
+    },
+    TIMEOUT_MS,
+  );
+
   it("refuses settings of an older generation, and such as can't be used", async () => {
     const put = (body: unknown): Promise<Response> => controller().kilo("/env", { method: "PUT", body });
     const older = await put({ generation: 1, settings: {}, stored: {} });
@@ -148,7 +159,12 @@ export function describeLiveSettings(contract: Contract, secrets: "hot" | "gatew
 
   it("shows none of the secrets that came later in its log", () => {
     const text = JSON.stringify(controller().log);
-    for (const secret of ["canary-second-key", "canary-second-token", "canary-third-token"])
+    for (const secret of [
+      "canary-second-key",
+      "canary-second-token",
+      "canary-third-key",
+      "canary-third-token",
+    ])
       expect(text).not.toContain(secret);
   });
 
