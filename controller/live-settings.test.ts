@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import type { EnvUpdate } from "../src/gateway/wire.ts";
 import { createLiveSettings, type LiveSettings, type Now } from "./live-settings.ts";
+import { secretValuesIn } from "./secrets.ts";
 import { readSettings } from "./settings.ts";
 import type { StoredSettings } from "./stored-settings.ts";
 
@@ -33,7 +34,7 @@ function stage(env: Record<string, string>, fail: { store?: boolean; wait?: Prom
       if (fail.store === true) throw new Error("the disk is full");
       stored.push(settings);
     },
-    onChange: (next) => hidden.push(...Object.values(next).map(String)),
+    onChange: (next) => hidden.push(...secretValuesIn(next)),
     bring: async (before, next) => {
       brought.push([before, next]);
       await fail.wait;
@@ -57,20 +58,26 @@ it("takes the tenant's settings from the machine's environment at first", () => 
 
 it("replaces all of them, keeps what is the machine's, and stores them as they came", async () => {
   const { live, stored, brought, hidden } = stage({ ...MACHINE, MINE: "1", TELEGRAM_BOT_TOKEN: "t" });
-  const settings = { DISCORD_BOT_TOKEN: "d", PATH: "/evil", KILOCLAW_GATEWAY_TOKEN: "forged" };
+  const settings = {
+    DISCORD_BOT_TOKEN: "d",
+    PHRASE: "of the user",
+    KILOCLAW_SECRET_NAMES: "PHRASE",
+    PATH: "/evil",
+    KILOCLAW_GATEWAY_TOKEN: "forged",
+  };
   expect(await live.update(update(8, settings))).toEqual({
     kind: "applied",
     applied: { generation: 8, how: "hot", inEffect: true },
   });
   expect(live.now()).toMatchObject({
-    variables: { DISCORD_BOT_TOKEN: "d" },
+    variables: { DISCORD_BOT_TOKEN: "d", PHRASE: "of the user" },
     settings: { channels: { telegram: false, discord: true, slack: false } },
     env: { ...MACHINE, KILOCLAW_GENERATION: "8", DISCORD_BOT_TOKEN: "d" },
   });
   expect(live.now().env).not.toHaveProperty("MINE");
   expect(stored).toEqual([{ generation: 8, variables: { ...settings, SEALED: "as it came" } }]);
   expect(brought.map(([before]) => before.variables)).toEqual([{ MINE: "1", TELEGRAM_BOT_TOKEN: "t" }]);
-  expect(hidden).toContain("d");
+  expect(hidden).toEqual(expect.arrayContaining(["d", "of the user"]));
 });
 
 it("takes no older generation, and the same one again", async () => {

@@ -119,6 +119,8 @@ describe("the settings that a running machine is given", () => {
     const encryptedSecrets = { MINE: await sealed("MINE", "opened") };
     expect((await update({ settings: { ...NO_SETTINGS, encryptedSecrets } })).settings).toEqual({
       MINE: "opened",
+      // By which the controller knows what is to be in no log.
+      KILOCLAW_SECRET_NAMES: "MINE",
     });
     const others = { MINE: await sealed("MINE", "opened", "user-2") };
     expect(

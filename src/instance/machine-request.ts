@@ -157,7 +157,8 @@ export async function envUpdate(state: InstanceState, { envSeal, secretBox }: Se
   const settings = Object.fromEntries(Object.entries(opened.env).filter(([name]) => !OURS.has(name)));
   const kept = { ...settings, ...namesOf(opened) };
   const stored = ownApp === null ? kept : await envSeal.seal(kept, sandboxId, ownApp.keyVersion);
-  return { kind: "built", update: { generation: toldGeneration(state), settings, stored } };
+  // Which of them are to be in no log, the controller has to know of both.
+  return { kind: "built", update: { generation: toldGeneration(state), settings: kept, stored } };
 }
 
 /** Grows with every generation, and over records that were lost or forgotten. */
