@@ -3,7 +3,8 @@ import { APPLY_TRIES_MAX } from "./applied.ts";
 import { driftOf } from "./drift.ts";
 import { applyOutcome, beginStep, type Outcome } from "./outcome.ts";
 import { noteRun } from "./ran.ts";
-import { withIntent, type InstanceState } from "./state.ts";
+import type { InstanceState } from "./state.ts";
+import { withIntent } from "./wishes.ts";
 import type { Step } from "./step.ts";
 import {
   knownMachine,

@@ -13,15 +13,8 @@ import { admitSecrets, withSeals } from "./secrets.ts";
 import { nextAlarmAt } from "./schedule.ts";
 import { createSettingsOperations, type Lost, type SettingsOperations } from "./settings-operations.ts";
 import { isTooLarge, mergeSettings, NO_SETTINGS, takeOver } from "./settings.ts";
-import {
-  type Identity,
-  type InstanceState,
-  type Intent,
-  newState,
-  withIntent,
-  withNewGeneration,
-  withStatus,
-} from "./state.ts";
+import type { InstanceState, Intent } from "./state.ts";
+import { type Identity, newState, withIntent, withNewGeneration, withStatus } from "./wishes.ts";
 import type { ReadState } from "./stored.ts";
 
 export type KeeperPorts = Omit<LoopPorts, "storage" | "onWork"> & {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type InstanceState } from "./state.ts";
+import type { InstanceState } from "./state.ts";
 import { readState } from "./stored.ts";
 import { MINUTE_MS, NOW, ownAppAt, record } from "./testing/records.ts";
 

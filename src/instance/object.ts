@@ -28,7 +28,8 @@ import {
   type StatusResult,
   statusViewOf,
 } from "./operations.ts";
-import { type Identity, type InstanceState, newOwnApp } from "./state.ts";
+import type { InstanceState } from "./state.ts";
+import { type Identity, newOwnApp } from "./wishes.ts";
 import { createStore, type InstanceStore } from "./store.ts";
 
 /**

@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { appNameOf } from "./names.ts";
 import { applyOutcome, beginStep, type Outcome } from "./outcome.ts";
 import { NO_SETTINGS } from "./settings.ts";
-import { type InstanceState, LEFTOVERS_MAX, withIntent } from "./state.ts";
+import { type InstanceState, LEFTOVERS_MAX } from "./state.ts";
+import { withIntent } from "./wishes.ts";
 import type { Step } from "./step.ts";
 import {
   HOUR_MS,

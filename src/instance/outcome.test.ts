@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { applyOutcome, beginStep, type Outcome } from "./outcome.ts";
-import { type InstanceState, withIntent } from "./state.ts";
+import type { InstanceState } from "./state.ts";
+import { withIntent } from "./wishes.ts";
 import { DEFAULT_MACHINE_SIZE } from "./sizes.ts";
 import type { Step } from "./step.ts";
 import { HOUR_MS, knownMachine, knownVolume, NOW, openCreate, record, SECOND_MS } from "./testing/records.ts";

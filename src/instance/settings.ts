@@ -1,6 +1,7 @@
 import type { ProvisionRequest, SettingsPatch } from "./operations.ts";
 import { takesSettings } from "./ran.ts";
-import { type InstanceState, type Settings, withNewGeneration, withStatus } from "./state.ts";
+import type { InstanceState, Settings } from "./state.ts";
+import { withNewGeneration, withStatus } from "./wishes.ts";
 
 export const NO_SETTINGS: Settings = {
   envVars: {},

@@ -1,4 +1,5 @@
-import { type InstanceState, type LastError, type ProblemCode, withStatus } from "./state.ts";
+import type { InstanceState, LastError, ProblemCode } from "./state.ts";
+import { withStatus } from "./wishes.ts";
 import type { Decision } from "./step.ts";
 
 const SECOND_MS = 1_000;

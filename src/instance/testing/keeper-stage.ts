@@ -5,7 +5,7 @@ import { createSecretBox } from "../../crypto/secret-box.ts";
 import { createEnvSeal } from "../env-seal.ts";
 import type { InstanceEvent } from "../events.ts";
 import { createKeeper, type Keeper, type KeeperPorts, type RegistryPort } from "../keeper.ts";
-import { type InstanceState } from "../state.ts";
+import type { InstanceState } from "../state.ts";
 import { readState } from "../stored.ts";
 import type { Warning } from "../warning.ts";
 import { toldController } from "./controller.ts";

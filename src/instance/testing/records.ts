@@ -10,7 +10,8 @@ import {
   type PresentVolume,
   type Snapshot,
 } from "../observation.ts";
-import { type InstanceState, type Leftover, newOwnApp, newState } from "../state.ts";
+import type { InstanceState, Leftover } from "../state.ts";
+import { newOwnApp, newState } from "../wishes.ts";
 
 export const NOW = 1_800_000_000_000;
 export const SECOND_MS = 1_000;

@@ -9,7 +9,8 @@ import { METADATA_USER, volumeNameOf } from "../names.ts";
 import type { KiloClawInstance } from "../object.ts";
 import type { StatusView } from "../operations.ts";
 import { NO_SETTINGS } from "../settings.ts";
-import { type InstanceState, newState } from "../state.ts";
+import type { InstanceState } from "../state.ts";
+import { newState } from "../wishes.ts";
 import { readState } from "../stored.ts";
 import { callsIn, type GateCall, type Hold, hold, type Order } from "./gate.ts";
 

@@ -10,7 +10,7 @@ import type { SecretBox } from "../../../src/crypto/secret-box.ts";
 import type { EnvSeal } from "../../../src/instance/machine-request.ts";
 import { appNameOf } from "../../../src/instance/names.ts";
 import type { Decision } from "../../../src/instance/step.ts";
-import { type Identity, newOwnApp } from "../../../src/instance/state.ts";
+import { type Identity, newOwnApp } from "../../../src/instance/wishes.ts";
 import { createCloudClient } from "../cloud/client.ts";
 import type { Cloud } from "../cloud/cloud.ts";
 import { SEALED_WITH } from "../cloud/machines.ts";

@@ -1,4 +1,4 @@
-import { type InstanceState } from "../../../src/instance/state.ts";
+import type { InstanceState } from "../../../src/instance/state.ts";
 import { readState } from "../../../src/instance/stored.ts";
 import type { Answer } from "../cloud/answers.ts";
 import type { Action, Call } from "../cloud/client.ts";
