@@ -12,7 +12,6 @@ const PROBLEMS: Readonly<Record<ControllerProblemCode, { readonly status: number
     unauthenticated: { status: 401, title: "The request lacks the credential of this machine." },
     forbidden: { status: 403, title: "The page that asks is of another site." },
     unknown_route: { status: 404, title: "There is no such route." },
-    method_not_allowed: { status: 405, title: "The route does not take this method." },
     stale_generation: { status: 409, title: "The machine has newer settings than these." },
     too_large: { status: 413, title: "The body is larger than any honest one." },
     unsupported_media_type: { status: 415, title: "The body has to be application/json." },

@@ -313,7 +313,6 @@ export const controllerProblemSchema = z.object({
     "unauthenticated",
     "forbidden",
     "unknown_route",
-    "method_not_allowed",
     "invalid_request",
     "too_large",
     "unsupported_media_type",
