@@ -1,4 +1,5 @@
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { expect, it } from "vitest";
 import { z } from "zod";
 import { configReportSchema, envAppliedSchema, type EnvApplied } from "../../src/gateway/wire.ts";
@@ -157,16 +158,38 @@ export function describeLiveSettings(contract: Contract, secrets: "hot" | "gatew
     expect(await variable("MY_SETTING")).toBe("other");
   });
 
-  it("shows none of the secrets that came later in its log", () => {
-    const text = JSON.stringify(controller().log);
-    for (const secret of [
-      "canary-second-key",
-      "canary-second-token",
-      "canary-third-key",
-      "canary-third-token",
-    ])
-      expect(text).not.toContain(secret);
+  const given = [
+    "canary-model-key",
+    "canary-telegram-token",
+    "canary-second-key",
+    "canary-second-token",
+    "canary-third-key",
+    "canary-third-token",
+  ];
+
+  it("shows none of the secrets in its log, or in what it tells of the gateway's", async () => {
+    const told = await (await controller().kilo("/gateway/logs?limit=1000")).text();
+    const log = JSON.stringify(controller().log);
+    for (const secret of given) for (const text of [log, told]) expect(text).not.toContain(secret);
   });
+
+  it(
+    "leaves none of the secrets on the volume, but for the settings that it keeps",
+    async () => {
+      const { home } = controller();
+      const entries = await readdir(home, { recursive: true, withFileTypes: true });
+      const files = entries.flatMap((entry) => (entry.isFile() ? [join(entry.parentPath, entry.name)] : []));
+      const found = new Set<string>();
+      for (const file of files) {
+        // One that the gateway has just removed holds nothing any more.
+        const bytes = await readFile(file).catch(() => Buffer.alloc(0));
+        if (given.some((secret) => bytes.includes(secret))) found.add(file);
+      }
+      expect(files.length).toBeGreaterThan(10);
+      expect([...found]).toEqual([gatewayPaths(home).settingsFile]);
+    },
+    TIMEOUT_MS,
+  );
 
   it(
     "has them after a restart of the machine, whose environment is older",
