@@ -1,8 +1,9 @@
 import { describeCare } from "./testing/openclaw-care.ts";
-import { describeContract, FORWARDED, secrets } from "./testing/openclaw-contract.ts";
+import { describeContract } from "./testing/openclaw-contract.ts";
+import { FORWARDED, secrets } from "./testing/openclaw-stage.ts";
 import { describeLiveSettings } from "./testing/openclaw-live-contract.ts";
 
-const contract = describeContract({
+const stage = describeContract({
   version: "2026.2.26",
   controlUi: { id: "openclaw-control-ui", mode: "ui" },
   scopesTold: null,
@@ -13,5 +14,5 @@ const contract = describeContract({
   validate: ["config", "get", "gateway.mode"],
 });
 
-describeCare(contract, "2026.2.26");
-describeLiveSettings(contract, "gateway_restart");
+describeCare(stage, "2026.2.26");
+describeLiveSettings(stage, "gateway_restart");

@@ -5,10 +5,11 @@ import { describe, expect, it } from "vitest";
 import { startController } from "./testing/controller-process.ts";
 import { describeCare } from "./testing/openclaw-care.ts";
 import { OPERATOR_SCOPES } from "./testing/openclaw-client.ts";
-import { describeContract, secrets, THROUGH_WORKER } from "./testing/openclaw-contract.ts";
+import { describeContract } from "./testing/openclaw-contract.ts";
+import { secrets, THROUGH_WORKER } from "./testing/openclaw-stage.ts";
 import { describeLiveSettings } from "./testing/openclaw-live-contract.ts";
 
-const contract = describeContract({
+const stage = describeContract({
   version: "2026.9.6",
   controlUi: { id: "openclaw-control-ui", mode: "ui", buildId: "dev" },
   scopesTold: OPERATOR_SCOPES,
@@ -19,7 +20,7 @@ const contract = describeContract({
   validate: ["config", "validate", "--json"],
 });
 
-const { controller, openClawDir, throughController } = contract;
+const { controller, openClawDir, throughController } = stage;
 
 describe("2026.9.6 besides", () => {
   it("fetches nothing from a registry before it listens", async () => {
@@ -71,8 +72,8 @@ describe("2026.9.6 besides", () => {
   }, 120_000);
 });
 
-describeCare(contract, "2026.9.6");
-describeLiveSettings(contract, "hot");
+describeCare(stage, "2026.9.6");
+describeLiveSettings(stage, "hot");
 
 /** Each of these but the last two is refused or moved by 2026.9.6 (openclaw-gateway.md §5.3, §5.4; measured). */
 const OF_2026_2 = {

@@ -9,17 +9,14 @@ import {
 } from "../../src/gateway/wire.ts";
 import type { Device } from "./openclaw-client.ts";
 import { createDevice } from "./openclaw-client.ts";
-import type { Contract, VersionContract } from "./openclaw-contract.ts";
+import type { Stage, Version } from "./openclaw-stage.ts";
 
 /** A doctor or a restart of the real OpenClaw takes up to a quarter of a minute, and several times that beside other tests. */
 const TIMEOUT_MS = 180_000;
 const PATIENCE = { timeout: TIMEOUT_MS, interval: 50 };
 
 /** The tests of how the controller looks after a real gateway, which every version passes. */
-export function describeCare(
-  { controller, throughController }: Contract,
-  version: VersionContract["version"],
-): void {
+export function describeCare({ controller, throughController }: Stage, version: Version): void {
   const devices = async (): Promise<readonly DeviceRequest[]> =>
     devicePairingSchema.parse(await (await controller().kilo("/pairing/devices")).json()).requests;
   const requestOf = async (device: Device): Promise<DeviceRequest | null> =>

@@ -1,32 +1,29 @@
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { bundleController } from "../bundle.ts";
-import type { JsonObject } from "../config/json.ts";
-import { configWriterFor } from "../config/versions.ts";
 import { gatewayEnvironment, gatewayPaths } from "../environment.ts";
 import { findOpenClaw } from "../openclaw.ts";
-import { deriveGatewaySecrets } from "../secrets.ts";
+import { GATEWAY_TOKEN, ORIGIN, PROXY_TOKEN } from "./controller-process.ts";
+import { connectToGateway, createDevice, type ConnectOptions } from "./openclaw-client.ts";
 import {
-  GATEWAY_TOKEN,
-  MACHINE_ENV,
-  ORIGIN,
-  PROXY_TOKEN,
-  startController,
-  type ControllerOptions,
-  type ControllerProcess,
-} from "./controller-process.ts";
-import { createModelStandIn, type ModelStandIn } from "./model-stand-in.ts";
-import { connectToGateway, createDevice, type Connection, type ConnectOptions } from "./openclaw-client.ts";
+  connected,
+  FORWARDED,
+  MODEL_ID,
+  secrets,
+  stageOpenClaw,
+  THROUGH_WORKER,
+  USER,
+  USER_SECRETS,
+  type Stage,
+  type Version,
+} from "./openclaw-stage.ts";
 
 /** What one version does differently from the others, and what is asked of all of them. */
 export interface VersionContract {
-  readonly version: "2026.9.6" | "2026.2.26";
+  readonly version: Version;
   /** What the Control UI calls itself. */
   readonly controlUi: ConnectOptions["client"];
   /** What a client without a lasting grant is told of its scopes. */
@@ -41,141 +38,29 @@ export interface VersionContract {
   readonly validate: readonly [string, ...string[]];
 }
 
-/** The running controller over the real gateway, for what a version has beside the contract. */
-export interface Contract {
-  readonly controller: () => ControllerProcess;
-  readonly openClawDir: () => string;
-  readonly throughController: Connect;
-  readonly model: () => ModelStandIn;
-  /** With what it was started. */
-  readonly options: () => ControllerOptions;
-  readonly settings: () => Readonly<Record<string, string>>;
-}
-type Connect = (options: Partial<ConnectOptions>) => Promise<Connection>;
-
-export const THROUGH_WORKER = {
-  "x-kiloclaw-proxy-token": PROXY_TOKEN,
-  "x-kiloclaw-client-ip": "203.0.113.7",
-  "x-kiloclaw-public-origin": ORIGIN,
-  origin: ORIGIN,
-};
-export const FORWARDED = { "x-forwarded-for": "203.0.113.7", "x-forwarded-proto": "http" };
-export const secrets = deriveGatewaySecrets(GATEWAY_TOKEN);
-
-/** The user's: one with quotes, which whoever prints JSON escapes, and one that is a part of every URL of its channel. */
-const USER_SECRETS = {
-  KILOCODE_API_KEY: "canary-model-key",
-  TELEGRAM_BOT_TOKEN: "123456:canary-telegram-token",
-  MY_TOKEN: 'canary-"quoted"-token',
-};
-const MODEL_ID = "vendor/model";
-/** The channel asks a proxy that is not there, so that the tests ask nobody outside. */
-const BY_HAND =
-  "// by hand\n{channels: {telegram: {proxy: 'http://127.0.0.1:9'}}, ui: {seamColor: '#336699'},}\n";
-const USER: JsonObject = {
-  channels: { telegram: { proxy: "http://127.0.0.1:9" } },
-  ui: { seamColor: "#336699" },
-};
-/** A first installation, and a first start that compiles what the version brings as TypeScript. */
-const START_TIMEOUT_MS = 300_000;
-
 const pairingsSchema = z.object({ pending: z.array(z.object({ role: z.string(), clientId: z.string() })) });
 
 /**
  * The tests that every version passes under the real controller: it accepts our configuration, lets the owner's browser in at
  * once, and nobody else.
  */
-export function describeContract(contract: VersionContract): Contract {
-  let controller: ControllerProcess;
-  let model: ModelStandIn;
-  let options: ControllerOptions;
-  let directory: string;
-  let openClawDir: string;
-
-  beforeAll(async () => {
-    // The versions are not ours, so their installer runs as a program; it prints where OpenClaw is.
-    const installer = fileURLToPath(new URL("../../infrastructure/docker/openclaw.ts", import.meta.url));
-    const installed = await promisify(execFile)(process.execPath, [installer, contract.version]);
-    openClawDir = installed.stdout.trim();
-    directory = await mkdtemp(join(tmpdir(), "kiloclaw-contract-"));
-    const main = join(directory, "controller.mjs");
-    await bundleController(main);
-    model = await createModelStandIn();
-    options = { main, openClawDir, env: { ...settings(), KILOCLAW_GENERATION: "1" } };
-    controller = await startController({
-      ...options,
-      prepare: async (home) => {
-        await mkdir(join(home, ".openclaw"));
-        await writeFile(join(home, ".openclaw", "openclaw.json"), BY_HAND);
-      },
-    });
-    await controller.reached("running");
-  }, START_TIMEOUT_MS);
-
-  afterAll(async () => {
-    await controller[Symbol.asyncDispose]();
-    await model.close();
-    await rm(directory, { recursive: true, force: true });
-  });
-
-  const settings = (): Readonly<Record<string, string>> => ({
-    ...USER_SECRETS,
-    KILOCODE_API_BASE_URL: model.url,
-    KILOCODE_DEFAULT_MODEL: MODEL_ID,
-  });
-  const throughController: Connect = (options) =>
-    connectToGateway({
-      url: controller.url,
-      client: contract.controlUi,
-      device: createDevice(),
-      headers: THROUGH_WORKER,
-      ...options,
-    });
-  const onLoopback: Connect = (options) =>
-    connectToGateway({
-      url: controller.gatewayUrl,
-      client: contract.controlUi,
-      device: createDevice(),
-      ...options,
-    });
-  const connected = async (
-    connection: Promise<Connection>,
-  ): Promise<Extract<Connection, { kind: "connected" }>> => {
-    const made = await connection;
-    if (made.kind !== "connected") throw new Error(JSON.stringify(made));
-    return made;
-  };
-  const write = (
-    user: JsonObject,
-    home: string,
-    channels: { discord: boolean; slack: boolean },
-  ): JsonObject => {
-    const paths = gatewayPaths(home);
-    const writer = configWriterFor(contract.version);
-    if (writer === null) throw new Error("the version has no writer");
-    return writer(user, {
-      gatewayPort: Number(new URL(controller.gatewayUrl).port),
-      allowedOrigins: MACHINE_ENV["OPENCLAW_ALLOWED_ORIGINS"]?.split(",") ?? [],
-      model: { baseUrl: model.url, id: MODEL_ID },
-      channels: { telegram: true, ...channels },
-      workspace: paths.workspace,
-      logFile: paths.logFile,
-    });
-  };
+export function describeContract(contract: VersionContract): Stage {
+  const stage = stageOpenClaw(contract.version, contract.controlUi);
+  const { controller, openClawDir, directory, write, throughController, onLoopback } = stage;
 
   describe(`OpenClaw ${contract.version}`, () => {
     it("runs on the configuration as it was written, with the user's part in it", async () => {
-      const file = await readFile(gatewayPaths(controller.home).configFile, "utf8");
-      const expected = write(USER, controller.home, { discord: false, slack: false });
+      const file = await readFile(gatewayPaths(controller().home).configFile, "utf8");
+      const expected = write(USER, controller().home, { discord: false, slack: false });
       expect(JSON.parse(file)).toEqual(expected);
       expect(expected).toMatchObject(USER);
       expect(
-        controller.log.filter((line) => /invalid config|unrecognized|auto-restored/i.test(line.message)),
+        controller().log.filter((line) => /invalid config|unrecognized|auto-restored/i.test(line.message)),
       ).toEqual([]);
     });
 
     it("accepts the configuration of every channel, and writes nothing into it", async () => {
-      const home = join(directory, "channels");
+      const home = join(directory(), "channels");
       const paths = gatewayPaths(home);
       await mkdir(paths.temporaryDir, { recursive: true });
       await mkdir(paths.stateDir, { recursive: true });
@@ -188,7 +73,7 @@ export function describeContract(contract: VersionContract): Contract {
         secrets,
         contract.version,
       );
-      const { entry } = await findOpenClaw(openClawDir);
+      const { entry } = await findOpenClaw(openClawDir());
       const validate = (): Promise<string> =>
         promisify(execFile)(process.execPath, [entry, ...contract.validate], { env, cwd: home })
           .then(
@@ -203,17 +88,17 @@ export function describeContract(contract: VersionContract): Contract {
     });
 
     it("serves its UI through the controller", async () => {
-      const page = await fetch(controller.url, { headers: THROUGH_WORKER });
+      const page = await fetch(controller().url, { headers: THROUGH_WORKER });
       expect(page.status).toBe(200);
       expect(await page.text()).toContain("OpenClaw Control");
     });
 
     it("never sees, logs or stores a token of ours, and shows none of the user's and not the owner's header", async () => {
       (await connected(throughController({}))).close();
-      const paths = gatewayPaths(controller.home);
+      const paths = gatewayPaths(controller().home);
       const log = await readFile(paths.logFile, "utf8");
       const config = await readFile(paths.configFile, "utf8");
-      await controller.logged((line) => line.message.includes("channels/telegram"));
+      await controller().logged((line) => line.message.includes("channels/telegram"));
       const hidden = [
         GATEWAY_TOKEN,
         PROXY_TOKEN,
@@ -222,7 +107,8 @@ export function describeContract(contract: VersionContract): Contract {
         ...Object.values(USER_SECRETS).map((secret) => JSON.stringify(secret).slice(1, -1)),
       ];
       for (const text of hidden)
-        for (const place of [log, config, JSON.stringify(controller.log)]) expect(place).not.toContain(text);
+        for (const place of [log, config, JSON.stringify(controller().log)])
+          expect(place).not.toContain(text);
     });
   });
 
@@ -251,7 +137,7 @@ export function describeContract(contract: VersionContract): Contract {
       ["the gateway's own address", "gateway"],
       ["no address", "null"],
     ])("is refused when the page is of %s, whatever it calls itself", async (_, given) => {
-      const origin = given === "gateway" ? controller.gatewayUrl : given;
+      const origin = given === "gateway" ? controller().gatewayUrl : given;
       for (const client of [contract.controlUi, { id: "gateway-client", mode: "backend" }])
         expect(await throughController({ client, headers: { ...THROUGH_WORKER, origin } })).toEqual({
           kind: "no_upgrade",
@@ -271,7 +157,7 @@ export function describeContract(contract: VersionContract): Contract {
     it("is refused on the gateway's own port", async () => {
       const refused = { kind: "refused", code: "AUTH_UNAUTHORIZED", reason: "trusted_proxy_user_missing" };
       for (const headers of [
-        { origin: controller.gatewayUrl },
+        { origin: controller().gatewayUrl },
         { origin: ORIGIN, ...FORWARDED },
         { origin: ORIGIN, ...FORWARDED, "x-kiloclaw-owner": "Owner" },
       ])
@@ -325,7 +211,7 @@ export function describeContract(contract: VersionContract): Contract {
   it("a program of the controller's comes in on loopback without a device", async () => {
     const backend = await connected(
       connectToGateway({
-        url: controller.gatewayUrl,
+        url: controller().gatewayUrl,
         client: { id: "gateway-client", mode: "backend" },
         ...contract.ownProgram,
       }),
@@ -335,12 +221,5 @@ export function describeContract(contract: VersionContract): Contract {
     backend.close();
   });
 
-  return {
-    controller: () => controller,
-    openClawDir: () => openClawDir,
-    throughController,
-    model: () => model,
-    options: () => options,
-    settings,
-  };
+  return stage;
 }

@@ -6,7 +6,7 @@ import { configReportSchema, envAppliedSchema, type EnvApplied } from "../../src
 import { gatewayPaths } from "../environment.ts";
 import { environmentOf } from "../gateway/environ.ts";
 import { startController } from "./controller-process.ts";
-import type { Contract } from "./openclaw-contract.ts";
+import type { Stage } from "./openclaw-stage.ts";
 
 const channelsSchema = z.object({
   channels: z.record(z.string(), z.looseObject({ configured: z.boolean().optional() })),
@@ -19,8 +19,8 @@ const TIMEOUT_MS = 150_000;
  *
  * @param secrets how it comes by another key or token
  */
-export function describeLiveSettings(contract: Contract, secrets: "hot" | "gateway_restart"): void {
-  const { controller, model, throughController } = contract;
+export function describeLiveSettings(stage: Stage, secrets: "hot" | "gateway_restart"): void {
+  const { controller, model, throughController } = stage;
   let generation = 1;
 
   const update = async (settings: Record<string, string>): Promise<EnvApplied> => {
@@ -55,7 +55,7 @@ export function describeLiveSettings(contract: Contract, secrets: "hot" | "gatew
   it(
     "says of the settings that it has that nothing has changed, and that they are in effect",
     async () => {
-      Object.assign(settings, contract.settings());
+      Object.assign(settings, stage.settings());
       expect(await update(settings)).toEqual({ generation, how: "unchanged", inEffect: true });
       expect(await chat()).toEqual({ key: "canary-model-key", model: "vendor/model" });
     },
@@ -195,7 +195,7 @@ export function describeLiveSettings(contract: Contract, secrets: "hot" | "gatew
     "has them after a restart of the machine, whose environment is older",
     async () => {
       await controller().end();
-      await using again = await startController({ ...contract.options(), after: controller() });
+      await using again = await startController({ ...stage.options(), after: controller() });
       await again.reached("running");
       const { pid } = await again.gateway("status");
       const env = await environmentOf(pid ?? 0);

@@ -7,7 +7,7 @@ import { text } from "node:stream/consumers";
 import { expect, it } from "vitest";
 import { startController } from "../../controller/testing/controller-process.ts";
 import { connectToGateway, createDevice } from "../../controller/testing/openclaw-client.ts";
-import { THROUGH_WORKER } from "../../controller/testing/openclaw-contract.ts";
+import { THROUGH_WORKER } from "../../controller/testing/openclaw-stage.ts";
 import { ensureOpenClaw } from "../../infrastructure/docker/openclaw.ts";
 import type { FlyExec } from "../../src/fly/client.ts";
 import { createGatewayByExec } from "../../src/gateway/by-exec.ts";
