@@ -9,6 +9,7 @@ import type { OpenedEnv } from "../../../src/crypto/sealed-env.ts";
 import type { SecretBox } from "../../../src/crypto/secret-box.ts";
 import type { EnvSeal } from "../../../src/instance/machine-request.ts";
 import { appNameOf } from "../../../src/instance/names.ts";
+import type { Intent } from "../../../src/instance/state.ts";
 import type { Decision } from "../../../src/instance/step.ts";
 import { type Identity, newOwnApp } from "../../../src/instance/wishes.ts";
 import { createCloudClient } from "../cloud/client.ts";
@@ -47,6 +48,9 @@ export const VOLUME_NAME = "kc_2bb80d537b1da3e38bd30361aa8";
 const INSIDE_MS = 1;
 const REGISTRY_MS = 5;
 
+/** What was said of what Fly may keep, and what was wished for then, be that durable yet or not. */
+export type Forgot = { why: string; intent: Intent | null };
+
 /**
  * What the platform does with an object: it begins it anew when it is gone, hands it calls and alarms, and rings an alarm again
  * whose handler was cut off (docs: durable-objects/api/alarms, at least once).
@@ -62,7 +66,7 @@ export class SimulatedObject {
   #configurations = 0;
   #decided: Decision["kind"] | null = null;
   #isAlarmRunning = false;
-  #forgot: string | null = null;
+  #forgot: Forgot | null = null;
 
   constructor(parts: ObjectParts) {
     this.#parts = parts;
@@ -100,7 +104,7 @@ export class SimulatedObject {
   }
 
   /** What was said of what Fly may keep, by a destroy by force since this was asked last; null where there was none. */
-  takeForgot(): string | null {
+  takeForgot(): Forgot | null {
     const forgot = this.#forgot;
     this.#forgot = null;
     return forgot;
@@ -248,7 +252,7 @@ export class SimulatedObject {
       registry: { findActiveInstance: () => after("registry", REGISTRY_MS, () => this.#findRegistered()) },
       identify: () => after("identify", INSIDE_MS, () => this.#identity()),
       warn: ({ what, why }) => {
-        if (what === "forgotten") this.#forgot = why;
+        if (what === "forgotten") this.#forgot = { why, intent: storage.load()?.intent ?? null };
       },
     };
     return createKeeper(

@@ -5,7 +5,7 @@ import type { Action, Call } from "../cloud/client.ts";
 import type { Cloud } from "../cloud/cloud.ts";
 import { contains, isGone, type Machine, type Volume, type Writing } from "../cloud/model.ts";
 import { Forgotten } from "./forgotten.ts";
-import { SHARED_APP } from "./object.ts";
+import { type Forgot, SHARED_APP } from "./object.ts";
 
 /** Of all calls within one minute of virtual time; a life that works makes a fraction of them. */
 const CALLS_PER_MINUTE_MAX = 300;
@@ -134,10 +134,10 @@ export class Watch {
     alarm: number | null,
     isArmed: boolean,
     before: InstanceState | null,
-    forgot: string | null,
+    forgot: Forgot | null,
   ): void {
     if (forgot !== null && before !== null) {
-      this.#erasedByForce(before, forgot);
+      this.#erasedByForce(forgot);
       return;
     }
     if (record === null) {
@@ -169,9 +169,9 @@ export class Watch {
     return this.#cloud.keptVolumes().filter(({ ours, forgotten }) => ours && !forgotten);
   }
 
-  #erasedByForce(before: InstanceState, forgot: string): void {
-    if (before.intent !== "destroyed") this.violate("an instance that is kept was forgotten");
-    for (const { id } of this.#forgotten.erased(forgot))
+  #erasedByForce({ why, intent }: Forgot): void {
+    if (intent !== "destroyed") this.violate("an instance that is kept was forgotten");
+    for (const { id } of this.#forgotten.erased(why))
       this.violate(`a destroy by force left ${id} and did not name it`);
   }
 
