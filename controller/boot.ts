@@ -5,7 +5,7 @@ import { configuredChannels, updateConfigFile, type WriteOutcome } from "./confi
 import { bringToSettings } from "./config/live.ts";
 import { NOTHING_WRITTEN, reportOf } from "./config/report.ts";
 import { makeSecretsDirectory, removeSecretsDirectory, writeSecretsFile } from "./config/secrets-file.ts";
-import { configWriterFor } from "./config/versions.ts";
+import { configWriterFor, readsSecretsFile } from "./config/versions.ts";
 import { gatewayEnvironment, gatewayPaths, type GatewayPaths } from "./environment.ts";
 import type { Command } from "./gateway/child.ts";
 import { createCli } from "./gateway/cli.ts";
@@ -141,7 +141,7 @@ export function bootMachine(
       stage = "config_file";
       const generation = generationOf(found.version);
       if ((await writeFiles(found)) === "failed" || generation === null) return null;
-      if (!(await prepareDirectories(paths, live.now().env, log))) return null;
+      if (!(await prepareDirectories(paths, found.version, live.now().variables, log))) return null;
       installed = { openClaw: found, generation };
       hints ??= await startHints(paths, generation, () => pairing.onHint(), log);
       link.open(generation.credentials(secrets));
@@ -188,7 +188,14 @@ export function bootMachine(
     openClaw: () => installed?.openClaw ?? null,
     write: async () => {
       if (installed === null) return "failed";
-      await writeSecretsFile(paths.secretsFile, live.now().variables);
+      try {
+        if (readsSecretsFile(installed.openClaw.version))
+          await writeSecretsFile(paths.secretsFile, live.now().variables);
+      } catch (error) {
+        // A process that begins anew has it made with its directory.
+        log("error", "the file of secrets could not be written", { error: errorText(error) });
+        return "failed";
+      }
       return writeFiles(installed.openClaw);
     },
     environmentOfStart: () => commandFor([])?.env ?? {},
@@ -290,12 +297,13 @@ async function writeConfig(
 
 async function prepareDirectories(
   paths: GatewayPaths,
-  env: Readonly<Record<string, string | undefined>>,
+  version: string,
+  variables: Readonly<Record<string, string>>,
   log: Log,
 ): Promise<boolean> {
   try {
     await makeSecretsDirectory(paths.secretsFile);
-    await writeSecretsFile(paths.secretsFile, env);
+    if (readsSecretsFile(version)) await writeSecretsFile(paths.secretsFile, variables);
     await mkdir(paths.workspace, { recursive: true });
     await mkdir(paths.temporaryDir, { recursive: true, mode: 0o700 });
     for (const name of await readdir(paths.temporaryDir)) {
