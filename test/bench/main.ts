@@ -49,10 +49,12 @@ try {
           "list, controller": rounded(figures.listMs),
           "list, platform": rounded(figures.platformListMs),
           "list, exec": rounded(figures.listByExecMs),
-          "list ratio": rounded(figures.platformListMs / figures.listByExecMs),
+          "list, CLI": rounded(figures.listByCliMs),
+          "list / CLI": rounded(figures.platformListMs / figures.listByCliMs, 4),
           approval: rounded(figures.approvalMs),
           "approval, exec": rounded(figures.approvalByExecMs),
-          "approval ratio": rounded(figures.approvalMs / figures.approvalByExecMs),
+          "approval, CLI": rounded(figures.approvalByCliMs),
+          "approval / CLI": rounded(figures.approvalMs / figures.approvalByCliMs, 4),
         },
       ]),
     ),
@@ -68,6 +70,6 @@ try {
   await rm(dir, { recursive: true, force: true });
 }
 
-function rounded(figure: number): number {
-  return Number(figure.toFixed(2));
+function rounded(figure: number, digits = 2): number {
+  return Number(figure.toFixed(digits));
 }

@@ -22,9 +22,15 @@ export interface PairingFigures {
   readonly platformListMs: number;
   /** From the platform's approval to its answer, after which the device is let in. */
   readonly approvalMs: number;
-  /** The same by OpenClaw's command line through Fly's exec. */
+  /** The same through Fly's exec, over the gateway's own socket. */
   readonly listByExecMs: number;
   readonly approvalByExecMs: number;
+  /**
+   * A list and an approval of people by OpenClaw's command line through exec; of devices neither version does both on a gateway
+   * that trusts a proxy. The approval finds nobody, and one that finds somebody takes no less.
+   */
+  readonly listByCliMs: number;
+  readonly approvalByCliMs: number;
 }
 
 /** Pairing of a device on the whole platform, with the real gateway of each version, beside the same by exec. */
@@ -67,6 +73,12 @@ async function measure(platform: Platform): Promise<PairingFigures> {
     if ((await platform.connect(other)) !== "connected")
       throw new Error("a device approved by exec was not let in");
   }
+  const cliLists: number[] = [];
+  const cliApprovals: number[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    cliLists.push(await timed(() => platform.byExec(["pairing", "list", "telegram", "--json"])));
+    cliApprovals.push(await timed(() => platform.byExec(["pairing", "approve", "telegram", "AAAAAAAA"], 1)));
+  }
   const lists: number[] = [];
   const platformLists: number[] = [];
   for (let list = 0; list < LISTS; list += 1) {
@@ -80,6 +92,8 @@ async function measure(platform: Platform): Promise<PairingFigures> {
     approvalMs: median(approvals),
     listByExecMs: median(execLists),
     approvalByExecMs: median(execApprovals),
+    listByCliMs: median(cliLists),
+    approvalByCliMs: median(cliApprovals),
   };
 }
 
@@ -90,7 +104,7 @@ interface Platform {
   list(): Promise<z.infer<typeof devicePairingSchema>>;
   controllerList(): Promise<void>;
   approve(requestId: string): Promise<void>;
-  byExec(args: readonly string[]): Promise<void>;
+  byExec(args: readonly string[], exitCode?: number): Promise<void>;
 }
 
 const statusSchema = z.object({ flyAppName: z.string(), flyMachineId: z.string() });
@@ -142,7 +156,7 @@ async function openPlatform({ ready }: LocalStart): Promise<Platform> {
       const { outcome } = approvalSchema.parse(await response.json());
       if (outcome !== "approved") throw new Error(`the approval ended with ${outcome}`);
     },
-    async byExec(args) {
+    async byExec(args, exitCode = 0) {
       const request = { commands: [args], timeoutMs: CLI_MS_MAX, outputCharsMax: OUTPUT_CHARS_MAX };
       const response = await fetch(`${ready.flyApiUrl}/v1/apps/${app}/machines/${machine}/exec`, {
         method: "POST",
@@ -154,7 +168,8 @@ async function openPlatform({ ready }: LocalStart): Promise<Platform> {
       });
       const { stdout } = execSchema.parse(await response.json());
       const [run] = runsSchema.parse(JSON.parse(stdout)).runs;
-      if (run.exitCode !== 0) throw new Error(`${args.join(" ")} ended with ${run.exitCode}: ${run.stderr}`);
+      if (run.exitCode !== exitCode)
+        throw new Error(`${args.join(" ")} ended with ${run.exitCode}: ${run.stderr}`);
     },
   };
 }
