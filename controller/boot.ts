@@ -134,7 +134,7 @@ export function bootMachine(
   };
 
   const supervisor = new Supervisor({
-    prepare: async () => {
+    prepare: async (signal) => {
       stage = "openclaw";
       const found = await findInstalled(place.openclawDir, log);
       if (found === null) return null;
@@ -144,6 +144,7 @@ export function bootMachine(
       if (!(await prepareDirectories(paths, found.version, live.now().variables, log))) return null;
       installed = { openClaw: found, generation };
       hints ??= await startHints(paths, generation, () => pairing.onHint(), log);
+      if (signal.aborted) return null;
       link.open(generation.credentials(secrets));
       stage = "gateway_start";
       const command = commandFor(["gateway"]);
@@ -159,6 +160,9 @@ export function bootMachine(
     repair: async (signal) => {
       stage = "doctor";
       log("warn", "the gateway refuses its configuration, so its doctor is asked once");
+      // One that runs already may only look.
+      await doctor.ended();
+      if (signal.aborted) return;
       doctor.run({ fix: true });
       signal.addEventListener("abort", () => doctor.cancel(), { once: true });
       await doctor.ended();
@@ -232,9 +236,9 @@ export function bootMachine(
     door: {
       proxyToken: settings.proxyToken,
       proxy,
-      isOpen: () => supervisor.status().state === "running",
+      isOpen: () => supervisor.state === "running",
     },
-    health: () => health(supervisor.status(), stage),
+    health: () => health(supervisor, stage),
     async shutdown() {
       pairing.close();
       await Promise.all([supervisor.shutdown(), cli.close(), doctor.close()]);
@@ -316,8 +320,8 @@ async function prepareDirectories(
   }
 }
 
-function health(status: GatewayStatus, stage: BootStage): ControllerHealth {
-  switch (status.state) {
+function health({ state, failure }: Supervisor, stage: BootStage): ControllerHealth {
+  switch (state) {
     case "running":
       return { state: "ready", stage: "ready" };
     case "starting":
@@ -327,11 +331,11 @@ function health(status: GatewayStatus, stage: BootStage): ControllerHealth {
     case "stopped":
       return { state: "degraded", stage: "gateway_stopped" };
     case "crashed":
-      return { state: "degraded", stage: crashStage(status.failure, stage) };
+      return { state: "degraded", stage: crashStage(failure, stage) };
     case "shutting-down":
       return { state: "degraded", stage: "shutting_down" };
     default:
-      return status.state satisfies never;
+      return state satisfies never;
   }
 }
 

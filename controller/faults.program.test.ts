@@ -194,3 +194,21 @@ it("a doctor that hangs can be cancelled, and another may run after it", async (
     expect(await (await controller.kilo("/doctor", { body: {} })).json()).toMatchObject({ state: "running" });
   });
 });
+
+it("a configuration that is refused while the doctor only looks gets one that repairs after it", async () => {
+  await throughout({ behaviour: { doctor: "hangs" } }, async (controller) => {
+    await controller.reached("running");
+    const doctor = async () => doctorSchema.parse(await (await controller.kilo("/doctor")).json());
+    await controller.kilo("/doctor", { body: {} });
+    await expect.poll(async () => (await doctor()).output).toContain("stand-in runs doctor");
+    await controller.behave({ exitCode: 78, doctor: "repairs" });
+    await controller.gateway("stop");
+    await controller.reached("stopped");
+    await controller.gateway("start");
+    await said(controller, "the gateway refuses its configuration, so its doctor is asked once");
+    expect(await controller.health()).toEqual({ state: "starting", stage: "doctor" });
+    await controller.kilo("/doctor", { method: "DELETE" });
+    await controller.reached("running");
+    expect(await doctor()).toMatchObject({ state: "done", fix: true });
+  });
+});

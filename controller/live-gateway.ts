@@ -10,7 +10,7 @@ const PAUSE_MS = 50;
 const READ_BACK_CALL_MS_MAX = 5_000;
 
 export interface LiveGatewayOptions {
-  readonly supervisor: Pick<Supervisor, "status" | "restart">;
+  readonly supervisor: Pick<Supervisor, "status" | "state" | "renew">;
   readonly link: Pick<GatewayLink, "call" | "connected">;
   readonly configFile: string;
   readonly openClaw: () => OpenClaw | null;
@@ -21,7 +21,7 @@ export interface LiveGatewayOptions {
 /** The gateway under its supervisor and behind the controller's own link, as one that can be brought to other settings. */
 export function createLiveGateway(options: LiveGatewayOptions): LiveGateway {
   const { supervisor, link } = options;
-  const state = (): string => supervisor.status().state;
+  const state = (): string => supervisor.state;
   return {
     version: () => options.openClaw()?.version ?? null,
     isRunning: () => state() === "running",
@@ -42,8 +42,7 @@ export function createLiveGateway(options: LiveGatewayOptions): LiveGateway {
     },
     async renew(msMax) {
       // One that its owner has stopped begins with the settings of now when it is started.
-      if (state() === "stopped" || state() === "shutting-down") return false;
-      supervisor.restart({ process: true });
+      if (!supervisor.renew()) return false;
       const deadline = performance.now() + msMax;
       while (state() === "starting" || state() === "stopping") {
         if (performance.now() >= deadline) return false;

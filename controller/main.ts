@@ -32,6 +32,7 @@ const server = createControllerServer({
   routes: createRoutes({
     health: () => machine?.health() ?? healthWithoutMachine(),
     backend: () => machine?.backend ?? null,
+    log,
   }),
   door: () => machine?.door ?? null,
   log,

@@ -101,6 +101,13 @@ it("M06 a device that was granted more than it asked for is removed again", asyn
   await controller.logged((line) => line.message === removed);
 });
 
+it("a device that is known keeps what it had when another request of it is approved", async () => {
+  const known = device("a", { role: "node", scopes: [] });
+  const paired = [{ deviceId: known["deviceId"], roles: ["operator"], scopes: ["operator.read"] }];
+  await using controller = await started({ devices: [known], paired, grants: ["operator.read"] });
+  expect(await approve(controller, "devices", { requestId: "request-a" })).toBe("approved");
+});
+
 it("a request that nobody has made, or that has ended, is not pending", async () => {
   await using controller = await started({ channels: ["telegram"] });
   expect(await approve(controller, "devices", { requestId: "request-x" })).toBe("not_pending");

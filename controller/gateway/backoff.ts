@@ -9,7 +9,12 @@ const HEALTHY_AFTER_MS = 30_000;
  * @param healthyMs how long the run was ready, 0 when it never was
  */
 export function countFailure(before: number, healthyMs: number): number {
-  return healthyMs >= HEALTHY_AFTER_MS ? 1 : before + 1;
+  return wasHealthy(healthyMs) ? 1 : before + 1;
+}
+
+/** Whether a run of this length tells that nothing was wrong with how it began. */
+export function wasHealthy(healthyMs: number): boolean {
+  return healthyMs >= HEALTHY_AFTER_MS;
 }
 
 /** The pause before the next start: 1 s, doubled with each failure in a row, at most 5 minutes. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { GatewayFailure, GatewayStateName, GatewayStatus } from "../../src/gateway/wire.ts";
 import { errorText, type Log } from "../log.ts";
-import { backoffMs, countFailure } from "./backoff.ts";
+import { backoffMs, countFailure, wasHealthy } from "./backoff.ts";
 import { startChild, type Child, type ChildExit, type Command, type LineListener } from "./child.ts";
 import { createRing } from "./lines.ts";
 import { memoryOf } from "./memory.ts";
@@ -54,9 +54,10 @@ export interface GatewayProbe {
 export interface SupervisorOptions {
   /**
    * Called before each start, with the old process gone. Resolves to the program to run, or to null when a
-   * start makes no sense yet; the cause is then in the log. One that rejects is logged and tried again likewise.
+   * start makes no sense yet; the cause is then in the log. One that rejects is logged and tried again likewise. When
+   * `signal` has fired nothing is to be started any more.
    */
-  readonly prepare: () => Promise<GatewayCommand | null>;
+  readonly prepare: (signal: AbortSignal) => Promise<GatewayCommand | null>;
   readonly probe: GatewayProbe;
   /** Called once after a configuration was refused; the gateway is started once more after it. */
   readonly repair?: (signal: AbortSignal) => Promise<void>;
@@ -94,7 +95,7 @@ export class Supervisor {
   #failuresInARow = 0;
   #failure: GatewayFailure | null = null;
   #reason: string | null = null;
-  /** A repair was tried since somebody asked last. */
+  /** A repair was tried since somebody asked last, or the gateway was healthy for long. */
   #isRepaired = false;
   /** Resolved to have a gateway that runs restart in itself. */
   #restartAsked = Promise.withResolvers<void>();
@@ -138,17 +139,35 @@ export class Supervisor {
   /**
    * Wants the gateway up, anew: one that runs is told to restart in itself, which is several times as fast, and ended if it
    * does not; any other begins with a clean record.
-   *
-   * @param options.process whether it has to be another process, as for another environment
    */
-  restart(options: { readonly process: boolean } = { process: false }): void {
+  restart(): void {
     if (this.#wanted === "gone") return;
-    if (this.#state === "running" && !options.process) {
+    if (this.#state === "running") {
+      this.#isRepaired = false;
       this.#enter("starting");
       this.#restartAsked.resolve();
     } else {
       this.#want("up");
     }
+  }
+
+  /**
+   * Has another process take the place of the one that is wanted up, as for another environment. False, and nothing is done, where
+   * none is wanted.
+   */
+  renew(): boolean {
+    if (this.#wanted !== "up") return false;
+    this.#want("up");
+    return true;
+  }
+
+  /** The state alone, which is asked for with every request that passes, and by everybody. */
+  get state(): GatewayStateName {
+    return this.#state;
+  }
+
+  get failure(): GatewayFailure | null {
+    return this.#failure;
   }
 
   /** Ends the gateway for good. Resolves when its process is gone. */
@@ -210,7 +229,7 @@ export class Supervisor {
     if (!(await waitForFreePort(port, this.#timings.portFreeMs, signal))) {
       return signal.aborted ? null : this.#fail("port_taken", 0);
     }
-    const command = await this.#prepare();
+    const command = await this.#prepare(signal);
     if (signal.aborted) return null;
     if (command === null) return this.#fail("not_prepared", 0);
     const lastLines = createRing<string>(LAST_LINES_MAX);
@@ -298,6 +317,7 @@ export class Supervisor {
     const { repair, log } = this.#options;
     if (repair === undefined || this.#isRepaired) return false;
     this.#isRepaired = true;
+    this.#enter("starting");
     try {
       await repair(signal);
     } catch (error) {
@@ -314,9 +334,9 @@ export class Supervisor {
     }
   }
 
-  async #prepare(): Promise<GatewayCommand | null> {
+  async #prepare(signal: AbortSignal): Promise<GatewayCommand | null> {
     try {
-      return await this.#options.prepare();
+      return await this.#options.prepare(signal);
     } catch (error) {
       this.#options.log("error", "the gateway's start could not be prepared", { error: errorText(error) });
       return null;
@@ -364,6 +384,8 @@ export class Supervisor {
   #fail(failure: GatewayFailure, healthyMs: number): GatewayFailure {
     this.#pid = null;
     this.#failuresInARow = countFailure(this.#failuresInARow, healthyMs);
+    // It had a configuration that was taken, so that one which is refused now is another.
+    if (wasHealthy(healthyMs)) this.#isRepaired = false;
     return failure;
   }
 

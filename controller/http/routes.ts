@@ -16,6 +16,7 @@ import {
   type GatewayStatus,
 } from "../../src/gateway/wire.ts";
 import type { UpdateResult } from "../live-settings.ts";
+import { errorText, type Log } from "../log.ts";
 import type { ApprovalResult, Pairing } from "../pairing/pairing.ts";
 import { isSameSecret } from "../secrets.ts";
 import { readJsonBody } from "./body.ts";
@@ -56,6 +57,7 @@ const SETTINGS_BODY_BYTES_MAX = 16_000_000;
 export function createRoutes(options: {
   readonly health: () => ControllerHealth;
   readonly backend: () => RoutesBackend | null;
+  readonly log: Log;
 }): Hono<RoutesEnv> {
   const app = new Hono<RoutesEnv>().basePath("/_kilo");
 
@@ -87,6 +89,10 @@ export function createRoutes(options: {
   addDoctorRoutes(app);
 
   app.notFound(() => problemResponse("unknown_route"));
+  app.onError((error, c) => {
+    options.log("error", "a controller route failed", { path: c.req.path, error: errorText(error) });
+    return problemResponse("upstream_failed");
+  });
   return app;
 }
 

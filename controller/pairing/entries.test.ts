@@ -19,7 +19,7 @@ const device = {
 
 describe("a device's request", () => {
   it("is read without its key, with what an approval of it is bound to and its end", () => {
-    const entry = readDeviceRequest(device);
+    const entry = readDeviceRequest(device, AT);
     expect(entry).toMatchObject({
       requestId: device.requestId,
       role: "operator",
@@ -28,6 +28,20 @@ describe("a device's request", () => {
       expiresAt: new Date(AT + 300_000).toISOString(),
     });
     expect(JSON.stringify(entry)).not.toContain(device.publicKey);
+  });
+
+  it("shows every role that it asks for, and is another request with one more", () => {
+    const merged = readDeviceRequest({ ...device, roles: ["operator", "node"] });
+    expect(merged?.role).toBe("node,operator");
+    expect(merged?.fingerprint).not.toBe(readDeviceRequest(device)?.fingerprint);
+    expect(readDeviceRequest({ ...device, roles: ["operator"] })).toEqual(readDeviceRequest(device));
+  });
+
+  it("ends no sooner than what lists it, and later when it was made again", () => {
+    const listedLate = readDeviceRequest(device, AT + 600_000);
+    expect(listedLate?.expiresAt).toBe(new Date(AT + 660_000).toISOString());
+    const again = readDeviceRequest({ ...device, refreshedAtMs: AT + 200_000 }, AT);
+    expect(again?.expiresAt).toBe(new Date(AT + 500_000).toISOString());
   });
 
   it.each([
@@ -49,6 +63,7 @@ describe("a device's request", () => {
     ["no device", { deviceId: undefined }],
     ["a device that is no hash", { deviceId: "../../etc" }],
     ["an instant that is none", { ts: Number.NaN }],
+    ["an instant after which there is none", { ts: 8.64e15 }],
     ["more scopes than there are", { scopes: Array.from({ length: 65 }, (_, i) => `s${i}`) }],
   ])("M05 is none with %s", (_, change) => {
     expect(readDeviceRequest({ ...device, ...change })).toBeNull();

@@ -17,53 +17,69 @@ const CHANNEL_LIFETIME_MS = 3_600_000;
 const TEXT_CHARS_MAX = 256;
 const META_ENTRIES_MAX = 16;
 const META_NAME_CHARS_MAX = 64;
+/** What OpenClaw lists is there, whatever its instants say: 2026.9 moves a request's end at each retry. Two looks by the timer. */
+const LISTED_MS = 60_000;
 
 /** Strangers choose these texts; a long one is cut, so that nobody hides a request by what it says of itself. */
 const text = z.string().transform((value) => value.slice(0, TEXT_CHARS_MAX));
-const instant = z.number().min(0).max(8.64e15);
-const isoInstant = z.string().transform((value, context) => {
-  const at = Date.parse(value);
-  if (Number.isNaN(at)) context.addIssue({ code: "custom", message: "is no instant" });
-  return at;
-});
+const optionalText = text.nullish().transform((value) => value ?? null);
+/** Milliseconds since the epoch; with a lifetime on top it is still one that a date can have. */
+const instant = z
+  .number()
+  .min(0)
+  .max(8.64e15 - CHANNEL_LIFETIME_MS);
+const isoInstant = z
+  .string()
+  .transform((value) => Date.parse(value))
+  .pipe(instant);
 
 const rawDeviceSchema = z.object({
   requestId: z.string(),
   deviceId: z.string(),
   publicKey: z.string().max(4_096),
-  clientId: text.optional(),
-  clientMode: text.optional(),
-  displayName: text.optional(),
-  platform: text.optional(),
-  role: text.optional(),
-  scopes: z.array(z.string()).default([]),
-  remoteIp: text.optional(),
-  isRepair: z.boolean().default(false),
+  clientId: optionalText,
+  clientMode: optionalText,
+  displayName: optionalText,
+  platform: optionalText,
+  role: text.nullish(),
+  roles: z.array(z.string()).max(16).nullish(),
+  scopes: z
+    .array(z.string())
+    .nullish()
+    .transform((scopes) => scopes ?? []),
+  remoteIp: optionalText,
+  isRepair: z.boolean().nullish(),
   ts: instant,
+  refreshedAtMs: instant.nullish(),
 });
 
-/** One entry of `device.pair.list`'s `pending`, or the payload of `device.pair.requested`; null for one that is neither. */
-export function readDeviceRequest(raw: unknown): DeviceRequest | null {
+/**
+ * One entry of `device.pair.list`'s `pending`; null for what is none. Both versions put a second request of a device into its first
+ * one, which then asks for both roles; an approval grants all of them, so all of them are shown.
+ */
+export function readDeviceRequest(raw: unknown, now = Date.now()): DeviceRequest | null {
   const parsed = rawDeviceSchema.safeParse(raw);
   if (!parsed.success) return null;
-  const { requestId, deviceId, publicKey, ts, isRepair, scopes, ...said } = parsed.data;
-  const role = said.role ?? "";
+  const { publicKey, ts, refreshedAtMs, isRepair, role: lastRole, roles, ...said } = parsed.data;
+  const role = roleOf(lastRole ?? "", roles ?? []);
+  const endsAt = Math.max(ts, refreshedAtMs ?? 0) + DEVICE_LIFETIME_MS;
   const entry = deviceRequestSchema.safeParse({
-    requestId,
-    deviceId,
-    clientId: said.clientId ?? null,
-    clientMode: said.clientMode ?? null,
-    displayName: said.displayName ?? null,
-    platform: said.platform ?? null,
+    ...said,
     role,
-    scopes,
-    remoteIp: said.remoteIp ?? null,
-    isRepair,
-    fingerprint: fingerprintOf(deviceId, publicKey, role, scopes),
+    isRepair: isRepair ?? false,
+    fingerprint: fingerprintOf(said.deviceId, publicKey, role, said.scopes),
     requestedAt: new Date(ts).toISOString(),
-    expiresAt: new Date(ts + DEVICE_LIFETIME_MS).toISOString(),
+    expiresAt: new Date(Math.max(endsAt, now + LISTED_MS)).toISOString(),
   });
   return entry.success ? entry.data : null;
+}
+
+/** All roles that something is asked or granted for, as one text: `node,operator`. */
+export function roleOf(role: string, roles: readonly string[]): string {
+  return [...new Set([role, ...roles])]
+    .filter((name) => name !== "")
+    .toSorted()
+    .join(",");
 }
 
 /** What an approval is bound to: who asks, with which key, and for what (M06). */

@@ -74,6 +74,23 @@ it("does not bring back what was removed while it looked, and looks once more", 
   expect(looks).toHaveLength(0);
 });
 
+it("looks once more for all that happened while it looked, however much that was, and shows what it found meanwhile", async () => {
+  const { cache, looks, answer, ids } = setUp();
+  const first = cache.refresh();
+  const later = Array.from({ length: 200 }, () => {
+    cache.outdate();
+    return cache.refresh();
+  });
+  answer(looked({ telegram: [item("a")] }));
+  await first;
+  expect(ids()).toEqual(["a"]);
+  expect(looks).toHaveLength(1);
+  answer(looked({ telegram: [item("a"), item("b")] }));
+  await Promise.all(later);
+  expect(ids()).toEqual(["a", "b"]);
+  expect(looks).toHaveLength(0);
+});
+
 it("keeps the last good items of a part that fails, marked stale with their age, and refreshes the others", async () => {
   const { cache, answer, clock } = setUp();
   const first = cache.refresh();

@@ -18,9 +18,9 @@ export interface ListCache<T> {
   state(): { readonly refreshedAt: number | null; readonly isStale: boolean };
   /** Looks again. A look that runs is joined, unless it began before something that it can't know of: then one more follows. */
   refresh(): Promise<void>;
-  /** Something happened that a look which began before this moment can't know of: what it brings is thrown away. */
+  /** Something happened that a look which began before this moment can't know of: the next `refresh` begins another. */
   outdate(): void;
-  /** The items for which `isIt` holds are gone from this moment on, whatever a look that began before it brings. */
+  /** The items for which `isIt` holds are gone from this moment on; what a look that began before it brings is thrown away. */
   remove(isIt: (item: T) => boolean): void;
 }
 
@@ -35,15 +35,20 @@ export function createListCache<T extends { readonly expiresAt: string }>(option
 }): ListCache<T> {
   const now = options.now ?? Date.now;
   let parts: ReadonlyMap<string, Part<T>> = new Map();
-  let generation = 0;
+  /** Grows with what a look that began before can't know of; and with what it must not bring back. */
+  let news = 0;
+  let removals = 0;
   let refreshedAt: number | null = null;
   let isStale = true;
-  let running: { generation: number; readonly done: Promise<void> } | null = null;
+  let running: { readonly news: number; readonly done: Promise<void> } | null = null;
+  /** Begins when the running one is over; whoever asks meanwhile joins it. */
+  let queued: Promise<void> | null = null;
 
-  const look = async (began: number): Promise<void> => {
+  const look = async (): Promise<void> => {
+    const began = removals;
     const askedAt = now();
     const looked = await options.look().catch((): Looked<T> => ({ kind: "failed" }));
-    if (began !== generation) return;
+    if (began !== removals) return;
     if (looked.kind === "failed") {
       isStale = true;
       parts = new Map([...parts].map(([name, part]) => [name, { ...part, isStale: true }]));
@@ -56,22 +61,21 @@ export function createListCache<T extends { readonly expiresAt: string }>(option
     }
   };
 
+  const begin = (): Promise<void> => {
+    const done = look().finally(() => (running = null));
+    running = { news, done };
+    return done;
+  };
+
   const refresh = (): Promise<void> => {
-    const before = running;
-    if (before?.generation === generation) return before.done;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const own = { generation, done: promise };
-    running = own;
-    const run = async (): Promise<void> => {
-      // Never two at a time: the one that knows too little is waited for.
-      if (before !== null) await before.done;
-      own.generation = generation;
-      await look(generation);
-      if (running === own) running = null;
-      resolve();
-    };
-    void run();
-    return promise;
+    if (running === null) return begin();
+    if (running.news === news) return running.done;
+    // Never two at a time: the one that knows too little is waited for.
+    queued ??= running.done.then(() => {
+      queued = null;
+      return refresh();
+    });
+    return queued;
   };
 
   return {
@@ -87,10 +91,11 @@ export function createListCache<T extends { readonly expiresAt: string }>(option
     state: () => ({ refreshedAt, isStale }),
     refresh,
     outdate() {
-      generation += 1;
+      news += 1;
     },
     remove(isIt) {
-      generation += 1;
+      news += 1;
+      removals += 1;
       parts = new Map(
         [...parts].map(([name, part]) => [
           name,

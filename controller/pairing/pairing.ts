@@ -1,3 +1,4 @@
+import { PAIRING_ENTRIES_MAX } from "../../src/gateway/wire.ts";
 import type {
   Approval,
   ApproveChannel,
@@ -51,6 +52,8 @@ const DEFAULT_TIMINGS: PairingTimings = { refreshMs: 30_000, debounceMs: 50 };
 const DEVICE_EVENTS = /^device\.pair\./;
 /** Approved ids and codes that are remembered, so that a second approval is told from an unknown request. */
 const APPROVED_MAX = 256;
+/** Approvals that wait for one another; by the command line each may take 45 s. */
+const TURNS_MAX = 8;
 
 export function createPairing(options: {
   /** Null while no gateway is known. */
@@ -69,9 +72,11 @@ export function createPairing(options: {
       return sources === null || isClosed ? { kind: "failed" } : look(sources);
     };
   const channels = createListCache<ChannelRequest>({ look: from((sources) => sources.channels.look()) });
-  const devices = createListCache<DeviceRequest>({ look: from((sources) => sources.devices.look()) });
+  const devices = createListCache<DeviceRequest>({
+    look: from(async (sources) => (await sources.devices.look()).looked),
+  });
   const approved = createMemory(APPROVED_MAX);
-  const inTurn = { channels: createTurns(), devices: createTurns() };
+  const inTurn = { channels: createTurns(TURNS_MAX), devices: createTurns(TURNS_MAX) };
 
   const refreshAll = (): void => {
     if (isClosed) return;
@@ -125,7 +130,7 @@ export function createPairing(options: {
     if (sources === null) return failed("starting");
     const isIt = (item: DeviceRequest): boolean => item.requestId === requestId;
     // Not from memory: what is granted is compared with what is asked for now.
-    const looked = await sources.devices.look();
+    const { looked, paired } = await sources.devices.look();
     if (looked.kind === "failed") return failed("upstream_failed");
     const asked = looked.parts.get(DEVICES)?.find(isIt);
     if (asked === undefined) {
@@ -137,7 +142,7 @@ export function createPairing(options: {
     switch (result.kind) {
       case "approved":
         forget(devices, isIt);
-        if (!isWithin(result.value, asked)) {
+        if (!isWithin(result.value, asked, paired)) {
           const isRemoved = await sources.devices.remove(result.value.deviceId);
           log("error", "a device was granted more than it asked for, and removed", { requestId, isRemoved });
           return failed("upstream_failed");
@@ -162,7 +167,7 @@ export function createPairing(options: {
       const parts = [...channels.parts()];
       return {
         ...listState(channels.state()),
-        requests: parts.flatMap(([, part]) => part.items),
+        requests: parts.flatMap(([, part]) => part.items).slice(0, PAIRING_ENTRIES_MAX),
         channels: parts.map(([channel, part]) => ({
           channel,
           refreshedAt: isoOf(part.refreshedAt),
@@ -174,8 +179,8 @@ export function createPairing(options: {
       if (refresh && !isClosed) await devices.refresh();
       return { ...listState(devices.state()), requests: [...(devices.parts().get(DEVICES)?.items ?? [])] };
     },
-    approveChannel: (request) => inTurn.channels(() => approveChannelNow(request)),
-    approveDevice: (request) => inTurn.devices(() => approveDeviceNow(request)),
+    approveChannel: (request) => inTurn.channels(() => approveChannelNow(request)) ?? TOO_MANY,
+    approveDevice: (request) => inTurn.devices(() => approveDeviceNow(request)) ?? TOO_MANY,
     onEvent(event) {
       if (!DEVICE_EVENTS.test(event) || isClosed) return;
       // A look that began before the event can't know of it.
@@ -207,9 +212,12 @@ function listState({ refreshedAt, isStale }: { refreshedAt: number | null; isSta
   return { refreshedAt: isoOf(refreshedAt), stale: isStale };
 }
 
-/** A device gets no role and no scope that it did not ask for (M06). */
-function isWithin(grant: Grant, asked: DeviceRequest): boolean {
-  return grant.role === asked.role && grant.scopes.every((scope) => asked.scopes.includes(scope));
+/** A device gets no role and no scope that it did not ask for (M06), or had before: the gateway's answer names those, too. */
+function isWithin(grant: Grant, asked: DeviceRequest, paired: readonly Grant[]): boolean {
+  const had = paired.filter(({ deviceId }) => deviceId === grant.deviceId);
+  const roles = new Set([...asked.role.split(","), ...had.flatMap((before) => before.roles)]);
+  const scopes = new Set([...asked.scopes, ...had.flatMap((before) => before.scopes)]);
+  return grant.roles.every((role) => roles.has(role)) && grant.scopes.every((scope) => scopes.has(scope));
 }
 
 function channelKey(request: ApproveChannel): string {
@@ -255,11 +263,16 @@ function createMemory(capacity: number): { add(text: string): void; has(text: st
   };
 }
 
-/** Runs one after the other, so that two approvals of one request make one grant. */
-function createTurns(): <T>(run: () => Promise<T>) => Promise<T> {
+const TOO_MANY = Promise.resolve(failed("starting"));
+
+/** Runs one after the other, so that two approvals of one request make one grant; null where too many wait already. */
+function createTurns(waitingMax: number): <T>(run: () => Promise<T>) => Promise<T> | null {
+  let waiting = 0;
   let last: Promise<unknown> = Promise.resolve();
   return (run) => {
-    const mine = last.then(run);
+    if (waiting >= waitingMax) return null;
+    waiting += 1;
+    const mine = last.then(run).finally(() => (waiting -= 1));
     last = mine.catch(() => undefined);
     return mine;
   };

@@ -37,15 +37,21 @@ export interface ChannelSource {
   approve(request: ApproveChannel): Promise<Approved<null>>;
 }
 
-/** What was granted to a device. */
+/** What a device is granted. */
 export interface Grant {
   readonly deviceId: string;
-  readonly role: string;
+  readonly roles: readonly string[];
   readonly scopes: readonly string[];
 }
 
+/** Who waits, and what those have that were let in before. */
+export interface LookedAtDevices {
+  readonly looked: Looked<DeviceRequest>;
+  readonly paired: readonly Grant[];
+}
+
 export interface DeviceSource {
-  look(): Promise<Looked<DeviceRequest>>;
+  look(): Promise<LookedAtDevices>;
   approve(requestId: string): Promise<Approved<Grant>>;
   /** Takes back what a device was granted. */
   remove(deviceId: string): Promise<boolean>;
@@ -55,24 +61,46 @@ export interface DeviceSource {
 export const DEVICES = "devices";
 
 const CALL_TIMEOUT_MS = 10_000;
-const NOT_PENDING = /unknown requestId|no pending|not found|not pending|expired/i;
+/** `unknown requestId` (2026.2), `No pending device request matches …` and `… pairing request found for code` (both). */
+const NOT_PENDING =
+  /unknown requestId|no pending (?:device |pairing )?request|request (?:not found|expired)/i;
 
-const deviceListSchema = z.object({ pending: z.array(z.unknown()) });
-const grantSchema = z.object({
-  device: z.object({
+const namesSchema = z
+  .array(z.string())
+  .nullish()
+  .transform((names) => names ?? []);
+const pairedSchema = z
+  .object({
     deviceId: z.string(),
-    role: z.string().default(""),
-    scopes: z.array(z.string()).default([]),
-  }),
+    role: z.string().nullish(),
+    roles: namesSchema,
+    scopes: namesSchema,
+    approvedScopes: namesSchema,
+  })
+  .transform(({ deviceId, role, roles, scopes, approvedScopes }): Grant => ({
+    deviceId,
+    roles: [...new Set([...(role ? [role] : []), ...roles])],
+    scopes: [...new Set([...scopes, ...approvedScopes])],
+  }));
+const deviceListSchema = z.object({
+  pending: z.array(z.unknown()),
+  paired: z.array(z.unknown()).default([]),
 });
+const grantSchema = z.object({ device: pairedSchema });
+/** Far more devices than one person has. */
+const PAIRED_MAX = 1_000;
 
 /** Devices, by the gateway's own methods, which both versions have (openclaw-gateway.md §4.1). */
 export function createDeviceSource(call: Call): DeviceSource {
   return {
     async look() {
       const list = payloadOf(await call("device.pair.list", {}, CALL_TIMEOUT_MS), deviceListSchema);
-      if (list === null) return { kind: "failed" };
-      return { kind: "looked", parts: new Map([[DEVICES, readEach(list.pending, readDeviceRequest)]]) };
+      if (list === null) return { looked: { kind: "failed" }, paired: [] };
+      const pending = readEach(list.pending, (raw) => readDeviceRequest(raw));
+      const paired = list.paired
+        .slice(0, PAIRED_MAX)
+        .flatMap((raw) => pairedSchema.safeParse(raw).data ?? []);
+      return { looked: { kind: "looked", parts: new Map([[DEVICES, pending]]) }, paired };
     },
     async approve(requestId) {
       const result = await call("device.pair.approve", { requestId }, CALL_TIMEOUT_MS);

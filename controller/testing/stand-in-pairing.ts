@@ -16,6 +16,8 @@ const stateSchema = z.object({
   requests: z.array(z.union([requestSchema, z.unknown()])).default([]),
   /** A device is granted these instead of what it asked for. */
   grants: z.array(z.string()).optional(),
+  /** Devices that were let in before. */
+  paired: z.array(z.unknown()).default([]),
 });
 export type StandInPairing = z.input<typeof stateSchema>;
 
@@ -43,7 +45,7 @@ export function createStandInPairing(
   const idOf = (item: unknown): unknown =>
     z.looseObject({ requestId: z.string() }).safeParse(item).data?.requestId;
   return {
-    "device.pair.list": () => ({ pending: state.devices, paired: [] }),
+    "device.pair.list": () => ({ pending: state.devices, paired: state.paired }),
     "device.pair.approve": ({ requestId }) => {
       const found = deviceSchema.safeParse(state.devices.find((device) => idOf(device) === requestId));
       if (!found.success) throw new Error("unknown requestId");
