@@ -345,3 +345,21 @@ it("ends with an error when its own port is taken", async () => {
   await expect(startController({ after: first })).rejects.toThrow("EADDRINUSE");
   expect(await first.health()).toMatchObject({ state: expect.any(String) });
 });
+
+it("stays stopped when other settings come while the gateway is being stopped", async () => {
+  await using controller = await startController({
+    behaviour: { ignoreSigterm: true },
+    env: { KILOCLAW_STOP_TIMEOUT_MS: "1000" },
+  });
+  await controller.reached("running");
+  expect(await controller.gateway("stop")).toMatchObject({ state: "stopping" });
+  const update = { generation: 2, settings: { MY_SETTING: "changed" }, stored: { MY_SETTING: "changed" } };
+  const answer = await controller.kilo("/env", { method: "PUT", body: update });
+  expect(await answer.json()).toEqual({ generation: 2, how: "gateway_restart", inEffect: false });
+  await controller.reached("stopped");
+  expect(await controller.gateway("status")).toMatchObject({ state: "stopped", pid: null });
+  await controller.gateway("start");
+  await controller.reached("running");
+  const env = environmentSchema.parse(await (await fetch(`${controller.gatewayUrl}/env`)).json());
+  expect(env).toMatchObject({ MY_SETTING: "changed" });
+});

@@ -75,7 +75,7 @@ export function readDeviceRequest(raw: unknown, now = Date.now()): DeviceRequest
 }
 
 /** All roles that something is asked or granted for, as one text: `node,operator`. */
-export function roleOf(role: string, roles: readonly string[]): string {
+function roleOf(role: string, roles: readonly string[]): string {
   return [...new Set([role, ...roles])]
     .filter((name) => name !== "")
     .toSorted()
