@@ -25,6 +25,12 @@ export function describeCare({ controller, throughController }: Stage, version: 
     approvalSchema.parse(await (await controller().kilo("/pairing/devices/approve", { body })).json())
       .outcome;
 
+  const letIn = async (options: Parameters<typeof throughController>[0]): Promise<void> => {
+    const connection = await throughController(options);
+    expect(JSON.stringify(connection)).toContain(`"kind":"connected"`);
+    if (connection.kind === "connected") connection.close();
+  };
+
   describe("the controller", { timeout: 2 * TIMEOUT_MS }, () => {
     it("shows a device that waits, approves it for what it asked for, and it is let in", async () => {
       const device = createDevice();
@@ -40,9 +46,19 @@ export function describeCare({ controller, throughController }: Stage, version: 
       expect(await approve(approval)).toBe("approved");
       expect(await requestOf(device)).toBeNull();
       expect(await approve(approval)).toBe("already_approved");
-      const connection = await throughController(foreign);
-      expect(connection.kind).toBe("connected");
-      if (connection.kind === "connected") connection.close();
+      await letIn(foreign);
+
+      // The same device asks for another role, and is approved for that too: the gateway's answer names both.
+      const asNode = { client: { id: "node-host", mode: "node" }, role: "node", device } as const;
+      expect(await throughController(asNode)).toMatchObject({ kind: "refused", code: "PAIRING_REQUIRED" });
+      await expect
+        .poll(() => requestOf(device), PATIENCE)
+        .toMatchObject({ role: expect.stringContaining("node") });
+      const second = await requestOf(device);
+      expect(await approve({ requestId: second?.requestId, fingerprint: second?.fingerprint })).toBe(
+        "approved",
+      );
+      await letIn(asNode);
     });
 
     it("asks the process for its version, and shows its output, memory and restarts", async () => {
