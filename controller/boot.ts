@@ -21,7 +21,7 @@ import type { RoutesBackend } from "./http/routes.ts";
 import type { GatewayDoor } from "./http/server.ts";
 import { createLiveGateway } from "./live-gateway.ts";
 import { createLiveSettings } from "./live-settings.ts";
-import { errorText, type Log, type Redaction } from "./log.ts";
+import { errorText, type Log, type Redact, type Redaction } from "./log.ts";
 import { findOpenClaw, type OpenClaw } from "./openclaw.ts";
 import { SPEAKS_OF_PAIRING, startHints, type Hints } from "./pairing/hints.ts";
 import { createPairing } from "./pairing/pairing.ts";
@@ -93,7 +93,7 @@ export function bootMachine(
           cwd: paths.home,
         };
 
-  const output = createGatewayOutput(redact);
+  const output = createGatewayOutput();
   const cli = createCli(commandFor);
   const doctor = createDoctor({ commandFor, redact });
   const runningVersion = createRunningVersion(cli);
@@ -174,6 +174,7 @@ export function bootMachine(
     stateDir: paths.stateDir,
     log,
     timings: { stopMs: place.stopTimeoutMs },
+    redact,
     onChange: (status) => {
       const isDown = status.pid === null && status.state !== "starting";
       if (isDown) link.close();
@@ -250,7 +251,7 @@ export function bootMachine(
   };
 }
 
-function tellable(status: GatewayStatus, redact: (text: string) => string): GatewayStatus {
+function tellable(status: GatewayStatus, redact: Redact): GatewayStatus {
   return { ...status, reason: status.reason === null ? null : redact(status.reason) };
 }
 

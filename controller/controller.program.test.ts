@@ -3,6 +3,7 @@ import { mkdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { z } from "zod";
+import { LOG_LINE_CHARS_MAX } from "../src/gateway/wire.ts";
 import {
   answers,
   GATEWAY_TOKEN,
@@ -283,6 +284,20 @@ it("keeps secrets out of its log, also those that the gateway prints", async () 
     expect(text).not.toContain(secret);
     expect(config).not.toContain(secret);
   }
+});
+
+it("S01: keeps a secret out of all that it tells of a gateway, where it has several lines or is cut", async () => {
+  const key = ["-----BEGIN KEY-----", "canary-line-1", "canary-line-2"].join("\n");
+  const cut = `${"x".repeat(LOG_LINE_CHARS_MAX - 20)}error: `;
+  await using controller = await startController({
+    behaviour: { exitCode: 1, lastWords: `${key}\n${cut}canary-api-key-1` },
+    env: { KILOCODE_API_KEY: "canary-api-key-1", MY_KEY: key },
+  });
+  await controller.reached("crashed");
+  const logs = await (await controller.kilo("/_kilo/gateway/logs")).json();
+  const told = JSON.stringify([controller.log, logs, await controller.gateway("status")]);
+  expect(told).toContain(`${cut}[redacted]`);
+  expect(told).not.toContain("canary");
 });
 
 it("listens before the gateway, and answers while it is being stopped", async () => {

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { errorText } from "../log.ts";
+import { errorText, type Redact } from "../log.ts";
 import { createLineSplitter } from "./lines.ts";
 
 /** A program, its arguments and its whole environment. */
@@ -37,9 +37,9 @@ export interface Child {
 
 /**
  * Starts a program at the head of a process group of its own, so that what it starts in turn can be ended
- * with it. A child's output is passed on by lines.
+ * with it. A child's output is passed on by lines, without what `redact` takes out of them.
  */
-export function startChild(command: Command, onLine: LineListener): Child {
+export function startChild(command: Command, onLine: LineListener, redact?: Redact): Child {
   let child;
   try {
     child = spawn(command.file, [...command.args], {
@@ -54,7 +54,7 @@ export function startChild(command: Command, onLine: LineListener): Child {
     return { pid: null, exited: Promise.resolve(exit), stop: async () => exit, signal: () => false };
   }
   for (const name of ["stdout", "stderr"] as const) {
-    const lines = createLineSplitter((line) => onLine(name, line));
+    const lines = createLineSplitter((line) => onLine(name, line), redact);
     child[name].setEncoding("utf8").on("data", lines.write).on("end", lines.end);
     child[name].on("error", (error) => onLine(name, `reading the output failed: ${error.message}`));
   }

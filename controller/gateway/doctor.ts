@@ -1,4 +1,5 @@
 import { DOCTOR_OUTPUT_CHARS_MAX, type Doctor } from "../../src/gateway/wire.ts";
+import type { Redact } from "../log.ts";
 import { startChild, type Child, type Command } from "./child.ts";
 
 /** OpenClaw's own doctor, as a job: it takes 3 to 13 s on a good machine (openclaw-gateway.md §4.1), and minutes on a bad one. */
@@ -23,7 +24,7 @@ const CANCEL_GRACE_MS = 2_000;
  */
 export function createDoctor(options: {
   readonly commandFor: (args: readonly string[]) => Command | null;
-  readonly redact: (text: string) => string;
+  readonly redact: Redact;
   readonly timeoutMs?: number;
 }): DoctorJob {
   let last: Doctor = {
@@ -71,10 +72,10 @@ export function createDoctor(options: {
       }
       last = { state: "running", fix, startedAt, endedAt: null, exitCode: null, output: "" };
       endAs = null;
-      child = startChild(command, (_stream, line) => {
-        const output = `${last.output}${options.redact(line)}\n`;
-        last = { ...last, output: output.slice(-DOCTOR_OUTPUT_CHARS_MAX) };
-      });
+      const add = (_stream: string, line: string): void => {
+        last = { ...last, output: `${last.output}${line}\n`.slice(-DOCTOR_OUTPUT_CHARS_MAX) };
+      };
+      child = startChild(command, add, options.redact);
       done = follow(child);
       return last;
     },

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { GatewayFailure, GatewayStateName, GatewayStatus } from "../../src/gateway/wire.ts";
-import { errorText, type Log } from "../log.ts";
+import { errorText, type Log, type Redact } from "../log.ts";
 import { backoffMs, countFailure, wasHealthy } from "./backoff.ts";
 import { startChild, type Child, type ChildExit, type Command, type LineListener } from "./child.ts";
 import { createRing } from "./lines.ts";
@@ -72,6 +72,8 @@ export interface SupervisorOptions {
   readonly onChange?: (status: GatewayStatus) => void;
   /** Called with every line that the gateway prints. One that throws is logged, and harms nothing. */
   readonly onLine?: LineListener;
+  /** Takes secrets out of what the gateway prints, before anybody sees a line of it. */
+  readonly redact?: Redact;
 }
 
 /**
@@ -233,11 +235,12 @@ export class Supervisor {
     if (signal.aborted) return null;
     if (command === null) return this.#fail("not_prepared", 0);
     const lastLines = createRing<string>(LAST_LINES_MAX);
-    const child = startChild(command, (stream, line) => {
+    const onLine: LineListener = (stream, line) => {
       lastLines.push(line);
       log("info", line, { source: "gateway", stream });
       this.#tell(stream, line);
-    });
+    };
+    const child = startChild(command, onLine, this.#options.redact);
     const ended = (exit: ChildExit, healthyMs: number): GatewayFailure => {
       log("warn", "the gateway ended by itself", {
         ...exit,
