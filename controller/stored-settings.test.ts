@@ -1,7 +1,9 @@
+import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { seal } from "./testing/seal.ts";
 import { openMachine, storeSettings, type StoredOutcome } from "./stored-settings.ts";
@@ -100,14 +102,14 @@ describe("settings that were stored", () => {
       });
     });
 
-    it("are none when they do not open, and the machine's own are used", async () => {
+    it("are kept when they do not open, and the machine's own are used", async () => {
       const { KILOCLAW_ENV_KEY: __, ...variables } = seal({ MINE: "1" }, MACHINE.KILOCLAW_SANDBOX_ID);
       await storeSettings(path, { generation: 8, variables });
       expect(await open(machine)).toEqual({
         env: { ...plain, KILOCLAW_GENERATION: "7", DISCORD_BOT_TOKEN: "old" },
         stored: "unusable",
       });
-      expect(existsSync(path)).toBe(false);
+      expect(existsSync(path)).toBe(true);
     });
 
     it("stay where they are while the machine's own can't be opened", async () => {
@@ -143,6 +145,22 @@ describe("a machine's own settings stay", () => {
     await given(text);
     expect(await open(MACHINE)).toMatchObject({ ...own, stored: "unusable" });
     expect(existsSync(path)).toBe(false);
+  });
+
+  it("with a file that can't be read for a passing reason, which is kept", async () => {
+    await storeSettings(path, { generation: 8, variables: { MINE: "1" } });
+    const modules = new URL("stored-settings.ts", import.meta.url).href;
+    const program = `
+      import { closeSync, openSync } from "node:fs";
+      import { openMachine } from ${JSON.stringify(modules)};
+      const held = [];
+      try { for (;;) held.push(openSync("/dev/null")); } catch {}
+      const { stored } = await openMachine(${JSON.stringify(MACHINE)}, ${JSON.stringify(path)});
+      for (const file of held) closeSync(file);
+      console.log(stored);`;
+    const few = ["-c", 'ulimit -n 64; exec "$0" --input-type=module -e "$1"', process.execPath, program];
+    expect((await promisify(execFile)("sh", few)).stdout).toBe("unusable\n");
+    expect((await open(MACHINE)).stored).toBe("used");
   });
 
   it("with something else in the place of the file", async () => {

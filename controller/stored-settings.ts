@@ -20,7 +20,7 @@ const storedSchema = z.object({
 });
 export type StoredSettings = z.infer<typeof storedSchema>;
 
-/** What became of the file: an `outdated` or `unusable` one is gone. */
+/** What became of the file: an `outdated` one is gone, and an `unusable` one when it certainly is not what we wrote. */
 const STORED_OUTCOMES = ["none", "used", "outdated", "unusable"] as const;
 export const storedOutcomeSchema = z.enum(STORED_OUTCOMES);
 export type StoredOutcome = z.infer<typeof storedOutcomeSchema>;
@@ -45,26 +45,47 @@ export async function openMachine(machine: Environment, path: string): Promise<O
   const own = await unsealEnvironment(machine);
   const file = await readStored(path);
   if (file === "none" || !own.ok) return { unsealed: own, stored: "none" };
+  // Another start may be able to read it.
+  if (file === "unreadable") return { unsealed: own, stored: "unusable" };
+  if (file === "not_ours") {
+    await remove(path);
+    return { unsealed: own, stored: "unusable" };
+  }
   const generation = generationOf(own.env);
   // A machine that knows no generation was never sent any, whoever wrote the file.
-  const isNewer = file !== "unusable" && generation > 0 && file.generation > generation;
-  const both = isNewer ? await unsealEnvironment(withSettingsOf(machine, file.variables)) : null;
-  if (isNewer && both?.ok === true) {
-    const env = { ...both.env, [GENERATION]: String(file.generation) };
-    return { unsealed: { ...both, env }, stored: "used" };
+  if (generation === 0 || file.generation <= generation) {
+    await remove(path);
+    return { unsealed: own, stored: "outdated" };
   }
-  await rm(path, { recursive: true, force: true }).catch(() => undefined);
-  return { unsealed: own, stored: file === "unusable" || isNewer ? "unusable" : "outdated" };
+  const both = await unsealEnvironment(withSettingsOf(machine, file.variables));
+  // Sealed with a key that this machine does not have, they may open at a start that has it.
+  if (!both.ok) return { unsealed: own, stored: "unusable" };
+  const env = { ...both.env, [GENERATION]: String(file.generation) };
+  return { unsealed: { ...both, env }, stored: "used" };
 }
 
-async function readStored(path: string): Promise<StoredSettings | "none" | "unusable"> {
+async function remove(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true }).catch(() => undefined);
+}
+
+/** `unreadable` says nothing of what is in it, `not_ours` that it was cut short, is of another shape, or no file of its own. */
+async function readStored(path: string): Promise<StoredSettings | "none" | "not_ours" | "unreadable"> {
   try {
     const file = await readSmallFile(path, { bytesMax: FILE_BYTES_MAX, followLink: false });
     if (file.kind === "absent") return "none";
-    return file.kind === "text" ? storedSchema.parse(JSON.parse(file.text)) : "unusable";
+    if (file.kind === "unreadable") return "not_ours";
+    const parsed = storedSchema.safeParse(jsonOf(file.text));
+    return parsed.success ? parsed.data : "not_ours";
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "ELOOP" ? "not_ours" : "unreadable";
+  }
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
   } catch {
-    // Cut short, of another shape, or a link: it is not what we wrote.
-    return "unusable";
+    return null;
   }
 }
 
