@@ -286,6 +286,19 @@ it("keeps secrets out of its log, also those that the gateway prints", async () 
   }
 });
 
+it("runs with the default for a model that is none, and tells its name and not its value", async () => {
+  await using controller = await startController({
+    env: { KILOCODE_API_KEY: "canary-api-key-1", KILOCODE_DEFAULT_MODEL: "canary model" },
+  });
+  await controller.reached("running");
+  await controller.logged(
+    ({ message, names }) =>
+      message === "unusable environment variables are ignored" &&
+      JSON.stringify(names) === '["KILOCODE_DEFAULT_MODEL"]',
+  );
+  expect(JSON.stringify(controller.log)).not.toContain("canary");
+});
+
 it("S01: keeps a secret out of all that it tells of a gateway, where it has several lines or is cut", async () => {
   const key = ["-----BEGIN KEY-----", "canary-line-1", "canary-line-2"].join("\n");
   const cut = `${"x".repeat(LOG_LINE_CHARS_MAX - 20)}error: `;

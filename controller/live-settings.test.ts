@@ -94,7 +94,7 @@ it("changes nothing for settings that can't be used, and says which", async () =
   const { live, stored } = stage({ ...MACHINE, MINE: "1" });
   expect(await live.update(update(8, { KILOCODE_DEFAULT_MODEL: "no model" }))).toEqual({
     kind: "unusable",
-    problems: ["KILOCODE_DEFAULT_MODEL is not a model id"],
+    problems: ["KILOCODE_DEFAULT_MODEL is unusable"],
   });
   expect(live.now().variables).toEqual({ MINE: "1" });
   expect(stored).toEqual([]);

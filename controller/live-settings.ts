@@ -57,6 +57,9 @@ export function createLiveSettings(options: LiveSettingsOptions): LiveSettings {
     const env = { ...own, ...variables, [GENERATION]: String(update.generation) };
     const read = readSettings(env);
     if (!read.ok) return { kind: "unusable", problems: read.problems };
+    // A machine falls back to a default; whoever changes settings is told.
+    if (read.ignored.length > 0)
+      return { kind: "unusable", problems: read.ignored.map((name) => `${name} is unusable`) };
     options.onChange({ ...env, ...update.settings });
     try {
       await options.store({ generation: update.generation, variables: update.stored });

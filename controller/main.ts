@@ -50,7 +50,8 @@ process.on("uncaughtException", (error) => {
 server.listen(place.port, place.host);
 await once(server, "listening");
 log("info", "the controller listens", { host: place.host, port: place.port });
-if (ignored.length > 0) log("warn", "unusable environment variables are ignored", { names: ignored });
+const unusable = [...ignored, ...(read.ok ? read.ignored : [])];
+if (unusable.length > 0) log("warn", "unusable environment variables are ignored", { names: unusable });
 if (stored !== "none")
   log(stored === "unusable" ? "error" : "info", "there were settings of a later day", { stored });
 const notPassedOn = [...ignoredNames(env), ...(unsealed.ok ? unsealed.ignored : [])].slice(

@@ -35,6 +35,7 @@ describe("the settings", () => {
   it("need neither a model nor a channel", () => {
     expect(readSettings(MACHINE_ENV)).toEqual({
       ok: true,
+      ignored: [],
       settings: {
         sandboxId: "sandbox-1",
         gatewayToken: MACHINE_ENV["KILOCLAW_GATEWAY_TOKEN"],
@@ -60,6 +61,20 @@ describe("the settings", () => {
         KILOCODE_DEFAULT_MODEL: "kilocode/openai/gpt-5.5",
       }),
     ).toMatchObject({ settings: { model: { baseUrl: "http://127.0.0.1:4290/v1", id: "openai/gpt-5.5" } } });
+  });
+
+  it.each([
+    ["KILOCODE_API_BASE_URL", "file:///etc/passwd"],
+    ["KILOCODE_API_BASE_URL", "api.example"],
+    ["KILOCODE_DEFAULT_MODEL", "${HOME}"],
+    ["KILOCODE_DEFAULT_MODEL", "kilocode/"],
+    ["KILOCODE_DEFAULT_MODEL", "m".repeat(201)],
+  ])("ignore %s=%s by its name, and use the default", (name, value) => {
+    expect(readSettings({ ...MACHINE_ENV, KILOCODE_API_KEY: "k", [name]: value })).toMatchObject({
+      ok: true,
+      ignored: [name],
+      settings: { model: { baseUrl: "https://api.kilo.ai/api/gateway", id: "kilo-auto/balanced" } },
+    });
   });
 
   it("take Slack only with both of its tokens, and an empty variable for none", () => {
@@ -93,8 +108,6 @@ describe("the settings", () => {
     ],
     ["OPENCLAW_ALLOWED_ORIGINS", "*", "OPENCLAW_ALLOWED_ORIGINS holds something that is no origin"],
     ["OPENCLAW_ALLOWED_ORIGINS", "null", "OPENCLAW_ALLOWED_ORIGINS holds something that is no origin"],
-    ["KILOCODE_API_BASE_URL", "file:///etc/passwd", "KILOCODE_API_BASE_URL is not an http(s) URL"],
-    ["KILOCODE_DEFAULT_MODEL", "${HOME}", "KILOCODE_DEFAULT_MODEL is not a model id"],
   ])("refuse %s=%s without repeating its value", (name, value, problem) => {
     expect(readSettings({ ...MACHINE_ENV, [name]: value })).toEqual({ ok: false, problems: [problem] });
   });

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { modelBaseUrlSchema, modelIdSchema } from "../src/gateway/wire.ts";
 
 /** Where the controller listens and finds OpenClaw; always known, so that health answers whatever else is wrong. */
 export interface Place {
@@ -35,7 +36,8 @@ export interface Settings {
 }
 
 export type SettingsResult =
-  | { readonly ok: true; readonly settings: Settings }
+  /** `ignored` are the names of variables whose value is unusable, and whose default is used. */
+  | { readonly ok: true; readonly settings: Settings; readonly ignored: readonly string[] }
   | { readonly ok: false; readonly problems: readonly string[] };
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -57,14 +59,7 @@ const portSchema = z.coerce.number().int().min(1).max(65_534);
  * is returned in `ignored` for the log: a controller that answers `degraded` is worth more than none.
  */
 export function readPlace(env: Environment): { place: Place; ignored: readonly string[] } {
-  const ignored: string[] = [];
-  const read = <T>(name: string, schema: z.ZodType<T>, fallback: T): T => {
-    if (env[name] === undefined || env[name] === "") return fallback;
-    const parsed = schema.safeParse(env[name]);
-    if (parsed.success) return parsed.data;
-    ignored.push(name);
-    return fallback;
-  };
+  const { read, ignored } = readerOf(env);
   const port = read("PORT", portSchema, DEFAULT_PORT);
   const place: Place = {
     host: read("KILOCLAW_LISTEN_HOST", z.union([z.ipv4(), z.ipv6()]), "0.0.0.0"),
@@ -86,6 +81,24 @@ export function readPlace(env: Environment): { place: Place; ignored: readonly s
     imageDigest: IMAGE_DIGEST.exec(env["FLY_IMAGE_REF"] ?? "")?.[1] ?? null,
   };
   return { place, ignored };
+}
+
+/** Reads single variables; one that is not usable is `ignored`, and its fallback taken. */
+function readerOf(env: Environment): {
+  readonly read: <T>(name: string, schema: z.ZodType<T>, fallback: T) => T;
+  readonly ignored: readonly string[];
+} {
+  const ignored: string[] = [];
+  return {
+    ignored,
+    read(name, schema, fallback) {
+      if (env[name] === undefined || env[name] === "") return fallback;
+      const parsed = schema.safeParse(env[name]);
+      if (parsed.success) return parsed.data;
+      ignored.push(name);
+      return fallback;
+    },
+  };
 }
 
 const tokenSchema = z
@@ -115,15 +128,11 @@ const environmentSchema = z.object({
   KILOCLAW_GATEWAY_TOKEN: tokenSchema,
   KILOCLAW_PROXY_TOKEN: tokenSchema,
   OPENCLAW_ALLOWED_ORIGINS: originsSchema,
-  KILOCODE_API_BASE_URL: z.url({ protocol: /^https?$/, error: "is not an http(s) URL" }).optional(),
-  KILOCODE_DEFAULT_MODEL: z
-    .string()
-    .regex(/^[\w.:/@-]{1,200}$/, "is not a model id")
-    .optional(),
 });
 
 /**
- * Checks the machine's environment. Problems name the variable and what is wrong with it, never its value.
+ * Checks the machine's environment. Problems name the variable and what is wrong with it, never its value. What the tenant chose
+ * of a model is no reason to refuse the machine: where it is unusable, it is ignored.
  */
 export function readSettings(env: Environment): SettingsResult {
   const filled = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ""));
@@ -136,20 +145,19 @@ export function readSettings(env: Environment): SettingsResult {
   if (values.KILOCLAW_GATEWAY_TOKEN === values.KILOCLAW_PROXY_TOKEN) {
     return { ok: false, problems: ["KILOCLAW_PROXY_TOKEN equals KILOCLAW_GATEWAY_TOKEN"] };
   }
+  const { read, ignored } = readerOf(env);
+  const baseUrl = read("KILOCODE_API_BASE_URL", modelBaseUrlSchema, KILO_BASE_URL);
+  const model = read("KILOCODE_DEFAULT_MODEL", modelIdSchema, KILO_DEFAULT_MODEL);
   const has = (name: string): boolean => filled[name] !== undefined;
   return {
     ok: true,
+    ignored,
     settings: {
       sandboxId: values.KILOCLAW_SANDBOX_ID,
       gatewayToken: values.KILOCLAW_GATEWAY_TOKEN,
       proxyToken: values.KILOCLAW_PROXY_TOKEN,
       allowedOrigins: values.OPENCLAW_ALLOWED_ORIGINS,
-      model: has("KILOCODE_API_KEY")
-        ? {
-            baseUrl: values.KILOCODE_API_BASE_URL ?? KILO_BASE_URL,
-            id: (values.KILOCODE_DEFAULT_MODEL ?? KILO_DEFAULT_MODEL).replace(/^kilocode\//, ""),
-          }
-        : null,
+      model: has("KILOCODE_API_KEY") ? { baseUrl, id: model.replace(/^kilocode\//, "") } : null,
       channels: {
         telegram: has("TELEGRAM_BOT_TOKEN"),
         discord: has("DISCORD_BOT_TOKEN"),

@@ -23,6 +23,11 @@ export const variableNameSchema = z
   .regex(/^[A-Z_][A-Z0-9_]*$/, "has characters other than A-Z, 0-9 and _")
   .refine((name) => !RESERVED_VARIABLE.test(name), "is reserved");
 
+/** A model as OpenClaw or the provider names it. The first part may be the provider's name, but is not all of it. */
+export const modelIdSchema = z.string().regex(/^(?!kilocode\/$)[\w.:/@-]{1,200}$/, "is not a model id");
+/** Where the provider of models is asked. */
+export const modelBaseUrlSchema = z.url({ protocol: /^https?$/, error: "is not an http(s) URL" });
+
 /** What the Worker tells a controller beside the user's settings. */
 export const CONTROLLER_VARIABLES = [
   "KILOCLAW_SANDBOX_ID",

@@ -149,6 +149,13 @@ describe("bad input", () => {
       400,
       "invalid_request",
     ],
+    ["what is no model", { userId: "bad", kilocodeDefaultModel: "a model" }, 400, "invalid_request"],
+    [
+      "what is no address of a provider",
+      { userId: "bad", envVars: { KILOCODE_API_BASE_URL: "file:///etc/passwd" } },
+      400,
+      "invalid_request",
+    ],
     ["a region of no such form", { userId: "bad", region: "Mars!" }, 400, "invalid_request"],
   ])("refuses %s and makes nothing", async (_what, body, status, code) => {
     const answer = await platform("provision", body);

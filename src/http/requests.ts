@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { SEALED_CHARS_MAX } from "../crypto/secret-box.ts";
-import { variableNameSchema } from "../gateway/wire.ts";
+import { modelBaseUrlSchema, modelIdSchema, variableNameSchema } from "../gateway/wire.ts";
 import type { ProvisionRequest } from "../instance/operations.ts";
 import { SECRET_CHARS_MAX, secretFault, TOKEN_CHARS_MAX } from "../instance/secrets.ts";
 
@@ -38,8 +38,17 @@ const channelsSchema = z.strictObject({
 });
 const kilocodeFields = {
   kilocodeApiKey: secret(plainText).optional(),
-  kilocodeDefaultModel: z.string().min(1).max(256).nullable().optional(),
+  kilocodeDefaultModel: modelIdSchema.nullable().optional(),
 };
+const BASE_URL = "KILOCODE_API_BASE_URL";
+const envVarsSchema = z
+  .record(variableNameSchema, plainText)
+  .refine(fewEnough, tooMany)
+  .superRefine(({ [BASE_URL]: url }, context) => {
+    if (url === undefined) return;
+    for (const { message } of modelBaseUrlSchema.safeParse(url).error?.issues ?? [])
+      context.addIssue({ code: "custom", path: [BASE_URL], message });
+  });
 const patchedSecretsSchema = z.record(variableNameSchema, jwe.nullable()).refine(fewEnough, tooMany);
 
 export const userRequestSchema = z.strictObject({ userId: userIdSchema });
@@ -58,7 +67,7 @@ export const eventsQuerySchema = z.object({
 export const provisionRequestSchema = z
   .strictObject({
     userId: userIdSchema,
-    envVars: z.record(variableNameSchema, plainText).refine(fewEnough, tooMany).optional(),
+    envVars: envVarsSchema.optional(),
     encryptedSecrets: z.record(variableNameSchema, jwe).refine(fewEnough, tooMany).optional(),
     ...kilocodeFields,
     channels: channelsSchema.optional(),

@@ -97,11 +97,24 @@ describe("bad input over RPC", () => {
   it.each([
     ["no user", { userId: "" }, "userId"],
     ["a reserved variable", { userId: "rpc-bad", envVars: { LD_PRELOAD: "/x" } }, "envVars.LD_PRELOAD"],
+    ["what is no model", { userId: "rpc-bad", kilocodeDefaultModel: "a model" }, "kilocodeDefaultModel"],
+    [
+      "what is no address of a provider",
+      { userId: "rpc-bad", envVars: { KILOCODE_API_BASE_URL: "api.example" } },
+      "envVars.KILOCODE_API_BASE_URL",
+    ],
     ["a region of no such form", { userId: "rpc-bad", region: "Mars!" }, "region"],
     ["an unknown field", { userId: "rpc-bad", surprise: 1 }, ""],
   ])("refuses %s, names the field, and makes nothing", async (_what, request, path) => {
     expect(await platform.provision(request)).toMatchObject({ kind: "invalid_request", issues: [{ path }] });
     expect(await viewOf("rpc-bad")).toMatchObject({ status: null });
+  });
+
+  it("refuses a patch with what is no model", async () => {
+    expect(await platform.configure("rpc-bad", { kilocodeDefaultModel: "a model" })).toMatchObject({
+      kind: "invalid_request",
+      issues: [{ path: "patch.kilocodeDefaultModel" }],
+    });
   });
 
   it("is no reason to repeat a secret", async () => {
