@@ -35,6 +35,8 @@ export function createDevicesByExec(
       if (fingerprint !== undefined && fingerprint !== asked.fingerprint) return outcome("changed");
       const approved = await runOne(fly, place, ["devices", "approve", requestId, "--json"]);
       if (approved.kind === "failed") return approved;
+      // One that was given up may have been carried out: a request that is gone by then is not told as another's approval.
+      if (approved.run.timedOut || approved.run.exitCode === null) return unfinished(approved.run);
       if (approved.run.exitCode !== 0) {
         // Of one that somebody else approved meanwhile it is told in many words, and some are about something else.
         return (await isGone(requestId)) ? outcome("not_pending") : unfinished(approved.run);

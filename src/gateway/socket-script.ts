@@ -21,6 +21,7 @@ async function overSocket(args) {
   for (const way of waysIn(gateway.auth || {})) {
     const answer = await ask(port, way, call);
     if (answer === null) continue;
+    if (answer === "no answer") return { args, exitCode: null, timedOut: true, stdout: "", stderr: "" };
     const stdout = JSON.stringify(answer.payload || {});
     if (answer.ok) return { args, exitCode: 0, timedOut: false, stdout: stdout.slice(0, request.outputCharsMax), stderr: "" };
     return { args, exitCode: 1, timedOut: false, stdout: "", stderr: endOf(String((answer.error || {}).message)) };
@@ -41,7 +42,7 @@ function waysIn(auth) {
   ];
 }
 
-/** The answer to one call, or null where nobody was let in. One that was made and not answered has failed. */
+/** The answer to one call, or null where nobody was let in. What became of one that was made and not answered, nobody knows. */
 function ask(port, { auth, headers }, [method, params]) {
   return new Promise((resolve) => {
     const socket = new WebSocket("ws://127.0.0.1:" + port + "/", { headers });
@@ -51,7 +52,7 @@ function ask(port, { auth, headers }, [method, params]) {
       resolve(answer);
       socket.close();
     };
-    const fail = () => end(isIn ? { ok: false, error: { message: "no answer" } } : null);
+    const fail = () => end(isIn ? "no answer" : null);
     const timer = setTimeout(fail, CALL_MS_MAX);
     const send = (id, method, params) => socket.send(JSON.stringify({ type: "req", id, method, params }));
     const scopes = ["operator.admin", "operator.read", "operator.write", "operator.approvals", "operator.pairing"];

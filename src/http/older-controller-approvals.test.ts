@@ -58,6 +58,20 @@ describe("an approval on a machine with an older controller", () => {
     expect(await older.machine.gatewayCalls()).toEqual([]);
   });
 
+  it.each([
+    ["by the gateway", "cli_timeout"],
+    ["by the command line", "cli_failed"],
+  ])("that took effect %s, and was not answered, is told as unfinished", async (by, reason) => {
+    if (by === "by the command line") await older.machine.write("locked", "");
+    await older.machine.write("hangs-up", "");
+    await older.waitFor("devices", "request-1", device("request-1"));
+    expect(await older.post("device-pairing/approve", { requestId: "request-1" })).toMatchObject({
+      status: 502,
+      body: { code: "upstream_failed", reason },
+    });
+    expect(idsOf((await older.get<DevicePairing>("device-pairing")).body)).toEqual([]);
+  });
+
   it("that grants more than was asked for is taken back, and told as such (M06)", async () => {
     await older.machine.write("generous", "");
     await older.waitFor("devices", "request-1", device("request-1"));

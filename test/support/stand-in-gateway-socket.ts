@@ -17,7 +17,7 @@ const deviceSchema = z.object({ deviceId: z.string(), role: z.string(), scopes: 
 /**
  * The gateway's socket of a stand-in machine, as far as devices go (openclaw-gateway.md §3.1, §4.1), on the same files as the command
  * line's. It lets in a backend with its password, and nobody while there is a file `locked`. With a file `generous` it grants more than
- * a device asked for. What it was called for is appended to `calls.jsonl`.
+ * a device asked for; with a file `hangs-up` it does, and ends the connection instead of an answer. What it was called for is appended to `calls.jsonl`.
  */
 export function serveGateway(port: number, directory: string, password: string): void {
   const server = new WebSocketServer({ host: "127.0.0.1", port });
@@ -48,6 +48,7 @@ export function serveGateway(port: number, directory: string, password: string):
           const file = join(directory, "devices", `${params.requestId}.json`);
           const device = taken(file);
           if (device === null) refuse("unknown requestId");
+          else if (has("hangs-up")) socket.terminate();
           else if (has("generous"))
             answer({ device: { ...device, scopes: [...device.scopes, "operator.admin"] } });
           else answer({ requestId: params.requestId, device });

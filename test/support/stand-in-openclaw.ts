@@ -6,7 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
  * What stands for OpenClaw's command line: outputs and exit codes of openclaw-gateway.md §4.1 and §4.2, on requests that are files in
  * `OPENCLAW_STATE_DIR`: `devices/<id>.json` and `pairing/<channel>/<code>.json`, where each is what the lists show of it. It does
  * nothing for whoever lacks the gateway's password. A file `hangs` or `fails` in a channel's directory, `doctor-hangs` or `doctor-fails`,
- * makes it do just that. How it was called is appended to `cli.jsonl`.
+ * makes it do just that; a file
+ * `hangs-up` kills it when it has approved a device. How it was called is appended to `cli.jsonl`.
  */
 const args = process.argv.slice(2);
 const state = process.env["OPENCLAW_STATE_DIR"] ?? fail("no state directory");
@@ -26,6 +27,7 @@ switch (topic) {
         paired: [{ deviceId: "ab", publicKey: "paired-key", tokens: [] }],
       });
     } else if (take("devices", `${args[2]}.json`)) {
+      if (existsSync(join(state, "hangs-up"))) process.kill(process.pid, "SIGKILL");
       print({ requestId: args[2], device: {} });
     } else fail("Gateway requires device pairing. Missing requestId: of-the-command-line");
     break;

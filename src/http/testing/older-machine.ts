@@ -36,6 +36,7 @@ const LEFT_BY_TESTS = [
   "doctor-fails",
   "doctor-hangs",
   "generous",
+  "hangs-up",
   "locked",
   "pairing",
 ];
