@@ -43,19 +43,40 @@ const channelEntrySchema = z.object({
   meta: z.record(z.string(), z.unknown()).nullish(),
 });
 
-const devicesSchema = z.object({ pending: z.array(z.unknown()) });
+const devicesSchema = z.object({ pending: z.array(z.unknown()), paired: z.array(z.unknown()).nullish() });
 const channelSchema = z.object({ requests: z.array(z.unknown()) });
+
+/** Who waits, and what those have who are in. */
+export type Devices = { requests: DeviceRequest[]; paired: PairedDevice[] };
+export type PairedDevice = { deviceId: string; roles: string[]; scopes: string[] };
 
 /**
  * What `openclaw devices list --json` says, as the controller would (openclaw-gateway.md §4.1): each entry by itself, and without
  * its public key. Null for what is no such list.
  */
-export async function devicesIn(stdout: string): Promise<DeviceRequest[] | null> {
+export async function devicesIn(stdout: string): Promise<Devices | null> {
   const list = devicesSchema.safeParse(jsonIn(stdout));
   if (!list.success) return null;
   const requests = await Promise.all(list.data.pending.slice(0, PAIRING_ENTRIES_MAX).map(deviceOf));
-  return requests.filter((request) => request !== null);
+  return {
+    requests: requests.filter((request) => request !== null),
+    // As many as there are: the list is as long as what was printed of it at most.
+    paired: (list.data.paired ?? []).flatMap((entry) => pairedSchema.safeParse(entry).data ?? []),
+  };
 }
+
+const pairedSchema = z
+  .object({
+    deviceId: z.string(),
+    role: z.string().nullish(),
+    roles: z.array(z.string()).nullish(),
+    scopes: z.array(z.string()).nullish(),
+  })
+  .transform(({ deviceId, role, roles, scopes }): PairedDevice => ({
+    deviceId,
+    roles: [...(role ? [role] : []), ...(roles ?? [])],
+    scopes: scopes ?? [],
+  }));
 
 /** What was granted to a device, as `openclaw devices approve --json` tells; null where it doesn't. */
 export function grantIn(stdout: string): Grant | null {

@@ -26,6 +26,8 @@ export type ExecFailure = {
     | "openclaw_not_found"
     | "config_unreadable"
     | "granted_too_much"
+    /** And it could not be taken back. */
+    | "granted_too_much_still"
     | "cli_failed"
     | "cli_timeout"
     | "cli_unreadable";

@@ -113,11 +113,9 @@ export function createGateway({ sandboxId, controller, byExec, cache, log }: Gat
     const work = async (): Promise<Asked<Approval>> => {
       const approved = await approve();
       if (!(await cache.drop(kind))) log.warn("cache_not_dropped", { sandboxId, kind });
-      log.info("approval", {
-        sandboxId,
-        kind,
-        outcome: approved.kind === "answered" ? approved.value.outcome : approved.reason,
-      });
+      const outcome = approved.kind === "answered" ? approved.value.outcome : approved.reason;
+      log.info("approval", { sandboxId, kind, outcome });
+      if (outcome === "granted_too_much_still") log.error("device_not_removed", { sandboxId });
       return approved;
     };
     const done = work();

@@ -93,6 +93,9 @@ const FAILURES: Partial<Record<Reason, string>> = {
   controller_silent: "The assistant's machine did not answer.",
   controller_unreadable: "The assistant's machine gave an answer that can't be read.",
   upstream_timeout: "The assistant's gateway did not answer in time.",
+  granted_too_much: "The device was given more than it asked for, and so it was removed again.",
+  granted_too_much_still:
+    "The device was given more than it asked for, and could not be removed. Remove it in the assistant.",
   exec_rate_limited: "The machine is asked too often. Try again shortly.",
   exec_timeout: "The assistant's machine did not do it in time. It may still.",
   cli_timeout: "The assistant's machine did not do it in time. It may still.",

@@ -85,6 +85,33 @@ describe("an approval on a machine with an older controller", () => {
     });
   });
 
+  it("that grants more than was asked for, and can't be taken back, is told as that (M06)", async () => {
+    await older.machine.write("generous", "");
+    await older.machine.write("keeps", "");
+    await older.waitFor("devices", "request-1", device("request-1"));
+    expect(await older.post("device-pairing/approve", { requestId: "request-1" })).toMatchObject({
+      status: 502,
+      body: { reason: "granted_too_much_still" },
+    });
+  });
+
+  it("grants a device that is known what it asks for beside what it had, and no more", async () => {
+    const had = { deviceId: DEVICE_ID, role: "node", roles: ["node"], scopes: ["operator.approvals"] };
+    await older.waitFor("paired", "known", had);
+    await older.waitFor("devices", "request-1", device("request-1", { isRepair: true }));
+    expect((await older.post("device-pairing/approve", { requestId: "request-1" })).body).toEqual({
+      outcome: "approved",
+    });
+    expect((await older.machine.gatewayCalls()).map(({ method }) => method)).not.toContain(
+      "device.pair.remove",
+    );
+    await older.machine.write("generous", "");
+    await older.waitFor("devices", "request-2", device("request-2", { isRepair: true }));
+    expect((await older.post("device-pairing/approve", { requestId: "request-2" })).body).toMatchObject({
+      reason: "granted_too_much",
+    });
+  });
+
   it("lets the person in who has the code, and tells them", async () => {
     await older.waitFor("pairing/telegram", "H8VEC6RB", person("H8VEC6RB"));
     await older.waitFor("pairing/discord", "WORK2222", person("WORK2222", { meta: { accountId: "work" } }));

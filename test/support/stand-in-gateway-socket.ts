@@ -16,12 +16,21 @@ const deviceSchema = z.object({ deviceId: z.string(), role: z.string(), scopes: 
 
 /**
  * The gateway's socket of a stand-in machine, as far as devices go (openclaw-gateway.md §3.1, §4.1), on the same files as the command
- * line's. It lets in a backend with its password, and nobody while there is a file `locked`. With a file `generous` it grants more than
+ * line's. It lets in a backend with its password, and nobody while there is a file `locked`. Devices that are in are files in `paired`, and with a file
+ * `keeps` none is removed. With a file `generous` it grants more than
  * a device asked for; with a file `hangs-up` it does, and ends the connection instead of an answer. What it was called for is appended to `calls.jsonl`.
  */
 export function serveGateway(port: number, directory: string, password: string): void {
   const server = new WebSocketServer({ host: "127.0.0.1", port });
   const has = (name: string): boolean => existsSync(join(directory, name));
+  /** 2026.2.26 adds what a device had before. */
+  const granted = (device: z.infer<typeof deviceSchema>): unknown => {
+    const had = filesIn(join(directory, "paired"))
+      .flatMap((entry) => deviceSchema.safeParse(entry).data ?? [])
+      .filter(({ deviceId }) => deviceId === device.deviceId);
+    const scopes = [...had, device].flatMap((entry) => entry.scopes);
+    return { ...device, scopes: has("generous") ? [...scopes, "operator.admin"] : scopes };
+  };
   server.on("connection", (socket) => {
     socket.send(
       JSON.stringify({ type: "event", event: "connect.challenge", payload: { nonce: "n", ts: 1 } }),
@@ -42,18 +51,23 @@ export function serveGateway(port: number, directory: string, password: string):
       appendFileSync(join(directory, "calls.jsonl"), `${JSON.stringify({ method, ...params })}\n`);
       switch (method) {
         case "device.pair.list":
-          answer({ pending: filesIn(join(directory, "devices")), paired: [{ publicKey: "paired-key" }] });
+          answer({
+            pending: filesIn(join(directory, "devices")),
+            paired: [{ publicKey: "paired-key" }, ...filesIn(join(directory, "paired"))],
+          });
           return;
         case "device.pair.approve": {
           const file = join(directory, "devices", `${params.requestId}.json`);
           const device = taken(file);
           if (device === null) refuse("unknown requestId");
           else if (has("hangs-up")) socket.terminate();
-          else if (has("generous"))
-            answer({ device: { ...device, scopes: [...device.scopes, "operator.admin"] } });
-          else answer({ requestId: params.requestId, device });
+          else answer({ requestId: params.requestId, device: granted(device) });
           return;
         }
+        case "device.pair.remove":
+          if (has("keeps")) refuse("unknown deviceId");
+          else answer({});
+          return;
         default:
           answer({});
       }

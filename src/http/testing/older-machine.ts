@@ -37,7 +37,9 @@ const LEFT_BY_TESTS = [
   "doctor-hangs",
   "generous",
   "hangs-up",
+  "keeps",
   "locked",
+  "paired",
   "pairing",
 ];
 
