@@ -2,6 +2,7 @@ import { z } from "zod";
 import { SEALED_CHARS_MAX } from "../crypto/secret-box.ts";
 import { modelBaseUrlSchema, modelIdSchema, variableNameSchema } from "../gateway/wire.ts";
 import type { ProvisionRequest } from "../instance/operations.ts";
+import { FIELD_OF } from "../instance/setting-fields.ts";
 import { SECRET_CHARS_MAX, secretFault, TOKEN_CHARS_MAX } from "../instance/secrets.ts";
 
 const USER_ID_CHARS_MAX = 1_024;
@@ -30,6 +31,19 @@ const channelToken = secret(plainText.max(TOKEN_CHARS_MAX)).exactOptional();
 const fewEnough = (entries: Record<string, unknown>): boolean => Object.keys(entries).length <= ENTRIES_MAX;
 const tooMany = `has more than ${ENTRIES_MAX} entries`;
 
+/** Variables by their names, none of which a field of its own stands for. One that is there from before can be removed. */
+const variables = <T extends string | null>(value: z.ZodType<T>) =>
+  z
+    .record(variableNameSchema, value)
+    .refine(fewEnough, tooMany)
+    .superRefine((entries, context) => {
+      for (const [name, entry] of Object.entries(entries)) {
+        const field = FIELD_OF.get(name);
+        if (field === undefined || entry === null) continue;
+        context.addIssue({ code: "custom", path: [name], message: `is set by the field ${field}` });
+      }
+    });
+
 const channelsSchema = z.strictObject({
   telegramBotToken: channelToken,
   discordBotToken: channelToken,
@@ -41,15 +55,12 @@ const kilocodeFields = {
   kilocodeDefaultModel: modelIdSchema.nullable().optional(),
 };
 const BASE_URL = "KILOCODE_API_BASE_URL";
-const envVarsSchema = z
-  .record(variableNameSchema, plainText)
-  .refine(fewEnough, tooMany)
-  .superRefine(({ [BASE_URL]: url }, context) => {
-    if (url === undefined) return;
-    for (const { message } of modelBaseUrlSchema.safeParse(url).error?.issues ?? [])
-      context.addIssue({ code: "custom", path: [BASE_URL], message });
-  });
-const patchedSecretsSchema = z.record(variableNameSchema, jwe.nullable()).refine(fewEnough, tooMany);
+const envVarsSchema = variables(plainText).superRefine(({ [BASE_URL]: url }, context) => {
+  if (url === undefined) return;
+  for (const { message } of modelBaseUrlSchema.safeParse(url).error?.issues ?? [])
+    context.addIssue({ code: "custom", path: [BASE_URL], message });
+});
+const patchedSecretsSchema = variables(jwe.nullable());
 
 export const userRequestSchema = z.strictObject({ userId: userIdSchema });
 /** `force` ends a destroy that is under way, though Fly may keep something of the instance. */
@@ -68,7 +79,7 @@ export const provisionRequestSchema = z
   .strictObject({
     userId: userIdSchema,
     envVars: envVarsSchema.optional(),
-    encryptedSecrets: z.record(variableNameSchema, jwe).refine(fewEnough, tooMany).optional(),
+    encryptedSecrets: variables(jwe).optional(),
     ...kilocodeFields,
     channels: channelsSchema.optional(),
     machineSize: z

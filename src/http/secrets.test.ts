@@ -128,6 +128,37 @@ describe("sealed values", () => {
     expect(await stored(userId)).toEqual(before);
   });
 
+  it.each([
+    ["TELEGRAM_BOT_TOKEN", "channels.telegramBotToken"],
+    ["DISCORD_BOT_TOKEN", "channels.discordBotToken"],
+    ["SLACK_BOT_TOKEN", "channels.slackBotToken"],
+    ["SLACK_APP_TOKEN", "channels.slackAppToken"],
+    ["KILOCODE_API_KEY", "kilocodeApiKey"],
+    ["KILOCODE_DEFAULT_MODEL", "kilocodeDefaultModel"],
+  ])("and plain ones under the name %s are refused, for which there is %s", async (name, field) => {
+    const userId = "sealed-twice";
+    const encryptedSecrets = { [name]: await seal(userId, name) };
+    for (const answer of [
+      await provisionedWith(userId, { encryptedSecrets }),
+      await provisionedWith(userId, { envVars: { [name]: "plain" } }),
+      await patch("secrets", { userId, encryptedSecrets }),
+    ]) {
+      expect(answer.status).toBe(400);
+      expect(await answer.json()).toMatchObject({
+        code: "invalid_request",
+        issues: [{ path: expect.stringContaining(`.${name}`), message: `is set by the field ${field}` }],
+      });
+    }
+    const rpc = exports.KiloClawPlatform;
+    for (const result of [
+      await rpc.provision({ userId, envVars: { [name]: "plain" } }),
+      await rpc.configure(userId, { encryptedSecrets }),
+    ]) {
+      expect(result).toMatchObject({ kind: "invalid_request" });
+    }
+    expect(await stored(userId)).toBeNull();
+  });
+
   it("are refused where a channel's token takes none that long", async () => {
     const userId = "sealed-token";
     const encrypted = await seal(userId, "DISCORD_BOT_TOKEN", "x".repeat(1_025));

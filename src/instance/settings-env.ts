@@ -1,9 +1,8 @@
 import { VARIABLE_OF } from "../client/seal-secret.ts";
 import type { SecretBox } from "../crypto/secret-box.ts";
 import { sealedValuesOf } from "./secrets.ts";
+import { MODEL_VARIABLE } from "./setting-fields.ts";
 import type { SecretValue, Settings } from "./state.ts";
-
-const MODEL = "KILOCODE_DEFAULT_MODEL";
 
 export type OpenedSettings =
   /** `secretNames` are those of the variables that came sealed. */
@@ -29,7 +28,7 @@ export async function openSettings(
   const { kilocodeApiKey, kilocodeDefaultModel, channels } = settings;
   const plain: Record<string, SecretValue | null> = {
     [VARIABLE_OF.kilocodeApiKey]: kilocodeApiKey,
-    [MODEL]: kilocodeDefaultModel,
+    [MODEL_VARIABLE]: kilocodeDefaultModel,
     [VARIABLE_OF.telegramBotToken]: channels.telegramBotToken,
     [VARIABLE_OF.discordBotToken]: channels.discordBotToken,
     [VARIABLE_OF.slackBotToken]: channels.slackBotToken,
@@ -59,11 +58,11 @@ export async function sealSettings(
     envVars: {},
     encryptedSecrets: {},
     kilocodeApiKey: null,
-    kilocodeDefaultModel: variables[MODEL] ?? null,
+    kilocodeDefaultModel: variables[MODEL_VARIABLE] ?? null,
     channels: { telegramBotToken: null, discordBotToken: null, slackBotToken: null, slackAppToken: null },
   };
   for (const [name, value] of Object.entries(variables)) {
-    if (name === MODEL) continue;
+    if (name === MODEL_VARIABLE) continue;
     const encrypted = secretNames.has(name) ? await box.seal(value, { name, userId }) : null;
     const secret: SecretValue = encrypted === null ? value : { encrypted };
     switch (name) {

@@ -40,6 +40,53 @@ it("takes variables as a whole, and equal ones for equal in any order", () => {
   expect(JSON.stringify(merged.envVars)).toBe('{"B":"2","C":"3"}');
 });
 
+describe("a token that an older record has under its variable's name", () => {
+  const sealed = { encrypted: "jwe" };
+  const older = {
+    ...NO_SETTINGS,
+    envVars: { A: "1", DISCORD_BOT_TOKEN: "d", SLACK_BOT_TOKEN: "old", KILOCODE_DEFAULT_MODEL: "m" },
+    encryptedSecrets: { TELEGRAM_BOT_TOKEN: "jwe", KILOCODE_API_KEY: "jwe" },
+    channels: { ...NO_SETTINGS.channels, slackBotToken: "new" },
+  };
+  const moved = {
+    envVars: { A: "1" },
+    encryptedSecrets: {},
+    kilocodeApiKey: sealed,
+    kilocodeDefaultModel: "m",
+    channels: {
+      telegramBotToken: sealed,
+      discordBotToken: "d",
+      slackBotToken: "new",
+      slackAppToken: null,
+    },
+  };
+
+  it("is as well that of its field, which wins", () => {
+    expect(mergeSettings(older, {})).toEqual(moved);
+    expect(patchSettings(older, {})).toEqual(moved);
+  });
+
+  it("goes with its field, by its name, and with the whole that it is in", () => {
+    const channels = { telegramBotToken: null, discordBotToken: null };
+    const removed = mergeSettings(older, { channels, kilocodeApiKey: null, kilocodeDefaultModel: null });
+    expect(removed).toEqual({ ...NO_SETTINGS, envVars: { A: "1" }, channels: older.channels });
+    const named = patchSettings(older, { encryptedSecrets: { TELEGRAM_BOT_TOKEN: null } });
+    expect(named.channels.telegramBotToken).toBeNull();
+    const whole = mergeSettings(older, { envVars: {}, encryptedSecrets: {} });
+    expect(whole).toEqual({ ...NO_SETTINGS, channels: older.channels });
+  });
+
+  it("stays where it is when it is a sealed model, until a model is set or removed", () => {
+    const known = { ...NO_SETTINGS, encryptedSecrets: { KILOCODE_DEFAULT_MODEL: "jwe" } };
+    expect(mergeSettings(known, {})).toEqual(known);
+    expect(mergeSettings(known, { kilocodeDefaultModel: null })).toEqual(NO_SETTINGS);
+    expect(mergeSettings(known, { kilocodeDefaultModel: "m" })).toEqual({
+      ...NO_SETTINGS,
+      kilocodeDefaultModel: "m",
+    });
+  });
+});
+
 it("makes a new generation of changed settings only, and brings a running machine up with it", () => {
   const state = record({ status: "running", settings: known });
   const wished = { machineSize: state.machineSize, sizeWished: false, fingerprint: "f2", isCurrent: false };

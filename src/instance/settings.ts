@@ -1,5 +1,6 @@
 import type { ProvisionRequest, SettingsPatch } from "./operations.ts";
 import { takesSettings } from "./ran.ts";
+import { MODEL_VARIABLE, withFieldsFilled } from "./setting-fields.ts";
 import type { InstanceState, Settings } from "./state.ts";
 import { withNewGeneration, withStatus } from "./wishes.ts";
 
@@ -12,12 +13,19 @@ export const NO_SETTINGS: Settings = {
 };
 
 /** Absent keeps, null removes, a value sets. Environment variables and secrets are given as a whole. */
-export function mergeSettings(known: Settings, request: Omit<ProvisionRequest, "userId">): Settings {
+export function mergeSettings(stored: Settings, request: Omit<ProvisionRequest, "userId">): Settings {
   const { envVars, encryptedSecrets, kilocodeApiKey, kilocodeDefaultModel, channels = {} } = request;
+  const known = withFieldsFilled({
+    ...stored,
+    envVars: envVars ?? stored.envVars,
+    encryptedSecrets: encryptedSecrets ?? stored.encryptedSecrets,
+  });
+  const { [MODEL_VARIABLE]: sealedModel, ...secrets } = known.encryptedSecrets;
+  const keepsModel = sealedModel !== undefined && kilocodeDefaultModel === undefined;
   return {
     // In the order of their names, so that equal settings are equal texts.
-    envVars: sortByName(envVars ?? known.envVars),
-    encryptedSecrets: sortByName(encryptedSecrets ?? known.encryptedSecrets),
+    envVars: sortByName(known.envVars),
+    encryptedSecrets: sortByName(keepsModel ? known.encryptedSecrets : secrets),
     kilocodeApiKey: kilocodeApiKey === undefined ? known.kilocodeApiKey : kilocodeApiKey,
     kilocodeDefaultModel:
       kilocodeDefaultModel === undefined ? known.kilocodeDefaultModel : kilocodeDefaultModel,
