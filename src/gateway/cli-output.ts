@@ -30,6 +30,7 @@ const deviceSchema = z.object({
   displayName: optionalText,
   platform: optionalText,
   role: cut.nullish(),
+  roles: z.array(z.string()).max(16).nullish(),
   scopes: z.array(z.string()).nullish(),
   remoteIp: optionalText,
   isRepair: z.boolean().nullish(),
@@ -107,7 +108,11 @@ async function deviceOf(entry: unknown): Promise<DeviceRequest | null> {
   if (!read.success) return null;
   const { publicKey, ts, ...device } = read.data;
   if (isTheCliItself(device)) return null;
-  const role = device.role ?? "";
+  // A second request of a device is put into its first one; all that it asks for is shown and bound, as by the controller.
+  const role = [...new Set([device.role ?? "", ...(device.roles ?? [])])]
+    .filter(Boolean)
+    .toSorted()
+    .join(",");
   const scopes = device.scopes ?? [];
   const request = deviceRequestSchema.safeParse({
     ...device,

@@ -64,7 +64,7 @@ function requestIn({ requests }: Devices, requestId: string): DeviceRequest | un
 function isWithin({ deviceId, role, scopes }: Grant, asked: DeviceRequest, { paired }: Devices): boolean {
   if (deviceId !== asked.deviceId) return false;
   const had = paired.filter((device) => device.deviceId === deviceId);
-  const roles = new Set([asked.role, ...had.flatMap((device) => device.roles)]);
+  const roles = new Set([...asked.role.split(","), ...had.flatMap((device) => device.roles)]);
   const allowed = new Set([...asked.scopes, ...had.flatMap((device) => device.scopes)]);
   return roles.has(role) && scopes.every((scope) => allowed.has(scope));
 }
