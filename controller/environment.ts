@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
-import { variableNameSchema } from "../src/gateway/wire.ts";
+import { isInheritedName, SETTING_NAMES, variableNameSchema } from "../src/gateway/wire.ts";
 import { ENV_OWNER_HEADER, ENV_PASSWORD, ENV_SECRETS_FILE } from "./config/managed.ts";
 import { SECRET_VARIABLES } from "./config/references.ts";
 import { gatewayVariablesFor, readsSecretsFile } from "./config/versions.ts";
@@ -91,12 +91,15 @@ function isPassedOn(name: string): boolean {
   return PLATFORM.has(name) || variableNameSchema.safeParse(name).success;
 }
 
-/** What images and systems set of themselves, so that nobody takes it for a setting that is missing from others. */
-const INHERITED = /^(?:LANG|LANGUAGE|LC_.*|TZ|HOSTNAME|TERM|_|YARN_VERSION)$/;
+/** Whether a variable of the machine is one of the tenant's settings, and not the machine's own, the platform's or the image's. */
+export function isSetting(name: string, machine: Readonly<Record<string, string | undefined>>): boolean {
+  if (!variableNameSchema.safeParse(name).success) return false;
+  return !isInheritedName(name) || inheritedSettings(machine).includes(name);
+}
 
-/** Whether a variable is one of the tenant's settings, and not the machine's own, the platform's or the image's. */
-export function isSetting(name: string): boolean {
-  return variableNameSchema.safeParse(name).success && !INHERITED.test(name);
+/** The tenant's settings that hide what the image sets of itself. */
+export function inheritedSettings(machine: Readonly<Record<string, string | undefined>>): readonly string[] {
+  return (machine[SETTING_NAMES] ?? "").split(",").filter(isInheritedName);
 }
 
 /** Which model is the default stands in the configuration, where it can change while the gateway runs. */

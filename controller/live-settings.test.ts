@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { EnvUpdate } from "../src/gateway/wire.ts";
 import { createLiveSettings, type LiveSettings, type Now } from "./live-settings.ts";
 import { secretValuesIn } from "./secrets.ts";
@@ -88,6 +88,36 @@ it("takes no older generation, and the same one again", async () => {
   expect(await live.update(update(9, { MINE: "new" }))).toMatchObject({ kind: "applied" });
   expect(brought).toHaveLength(2);
   expect(live.now().variables).toEqual({ MINE: "new" });
+});
+
+describe("a setting of a name that the image sets too", () => {
+  const image = { ...MACHINE, LANG: "C.UTF-8", TZ: "UTC" };
+
+  it("takes the place of the image's, which is there again without it", async () => {
+    const { live, brought } = stage({ ...image, MINE: "1" });
+    expect(live.now().variables).toEqual({ MINE: "1" });
+    expect(await live.update(update(8, { MINE: "1", TZ: "Europe/Berlin", LC_ALL: "de_DE" }))).toMatchObject({
+      kind: "applied",
+    });
+    expect(live.now().variables).toEqual({ MINE: "1", TZ: "Europe/Berlin", LC_ALL: "de_DE" });
+    expect(live.now().env).toMatchObject({ TZ: "Europe/Berlin", LC_ALL: "de_DE", LANG: "C.UTF-8" });
+    expect(await live.update(update(9, { MINE: "1" }))).toMatchObject({ kind: "applied" });
+    expect(live.now().variables).toEqual({ MINE: "1" });
+    expect(live.now().env).toEqual({ ...image, KILOCLAW_GENERATION: "9", MINE: "1" });
+    expect(brought).toHaveLength(2);
+  });
+
+  it("can be another one live where the machine began with it, and not none, since it hides the image's", async () => {
+    const { live, stored } = stage({ ...image, TZ: "Asia/Tokyo", KILOCLAW_SETTING_NAMES: "TZ,MINE" });
+    expect(live.now().variables).toEqual({ TZ: "Asia/Tokyo" });
+    expect(await live.update(update(8, { MINE: "1" }))).toEqual({
+      kind: "unusable",
+      problems: ["TZ may be the image's again"],
+    });
+    expect(stored).toEqual([]);
+    expect(await live.update(update(8, { TZ: "Europe/Berlin" }))).toMatchObject({ kind: "applied" });
+    expect(live.now().env).toMatchObject({ TZ: "Europe/Berlin", LANG: "C.UTF-8" });
+  });
 });
 
 it("changes nothing for settings that can't be used, and says which", async () => {

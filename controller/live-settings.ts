@@ -1,6 +1,6 @@
-import type { EnvApplied, EnvUpdate } from "../src/gateway/wire.ts";
+import { variableNameSchema, type EnvApplied, type EnvUpdate } from "../src/gateway/wire.ts";
 import type { Given } from "./config/live.ts";
-import { isSetting } from "./environment.ts";
+import { inheritedSettings, isSetting } from "./environment.ts";
 import { errorText } from "./log.ts";
 import type { Environment } from "./sealed-env.ts";
 import { readSettings, type Settings } from "./settings.ts";
@@ -45,15 +45,27 @@ export interface LiveSettingsOptions {
 const WAITING_MAX = 4;
 
 export function createLiveSettings(options: LiveSettingsOptions): LiveSettings {
-  const own = Object.fromEntries(Object.entries(options.env).filter(([name]) => !isSetting(name)));
+  const isOfTenant = (name: string): boolean => isSetting(name, options.env);
+  const own = Object.fromEntries(Object.entries(options.env).filter(([name]) => !isOfTenant(name)));
+  const hiding = inheritedSettings(options.env);
   let generation = Number(options.env[GENERATION] ?? 0) || 0;
-  let now: Now = { env: options.env, variables: settingsIn(options.env), settings: options.settings };
+  let now: Now = {
+    env: options.env,
+    variables: valuesIn(options.env, isOfTenant),
+    settings: options.settings,
+  };
   let waiting = 0;
   let last: Promise<unknown> = Promise.resolve();
 
   const apply = async (update: EnvUpdate): Promise<UpdateResult> => {
     if (update.generation < generation) return { kind: "stale" };
-    const variables = settingsIn(update.settings);
+    // All that the Worker sends is the tenant's, whatever the image has of the same name.
+    const variables = valuesIn(update.settings, (name) => variableNameSchema.safeParse(name).success);
+    const uncovered = hiding.filter((name) => update.settings[name] === undefined);
+    if (uncovered.length > 0) {
+      // Only a machine that is made without it shows what the image has in its place.
+      return { kind: "unusable", problems: uncovered.map((name) => `${name} may be the image's again`) };
+    }
     const env = { ...own, ...variables, [GENERATION]: String(update.generation) };
     const read = readSettings(env);
     if (!read.ok) return { kind: "unusable", problems: read.problems };
@@ -84,10 +96,10 @@ export function createLiveSettings(options: LiveSettingsOptions): LiveSettings {
   };
 }
 
-function settingsIn(env: Environment): Record<string, string> {
+function valuesIn(env: Environment, isTaken: (name: string) => boolean): Record<string, string> {
   return Object.fromEntries(
     Object.entries(env).filter(
-      (entry): entry is [string, string] => isSetting(entry[0]) && (entry[1] ?? "") !== "",
+      (entry): entry is [string, string] => isTaken(entry[0]) && (entry[1] ?? "") !== "",
     ),
   );
 }

@@ -68,6 +68,13 @@ describe("settings that were stored", () => {
     expect(await open(env)).toEqual({ env, stored: "outdated" });
   });
 
+  it("take the place of what the image has of the same name", async () => {
+    const variables = { LANG: "de_DE", TZ: "Asia/Tokyo", KILOCLAW_SETTING_NAMES: "LANG,TZ" };
+    await storeSettings(path, { generation: 8, variables });
+    const env = { ...MACHINE, TZ: "UTC", LC_ALL: "gone", KILOCLAW_SETTING_NAMES: "LC_ALL" };
+    expect((await open(env)).env).toEqual({ ...MACHINE, ...variables, KILOCLAW_GENERATION: "8" });
+  });
+
   it("set nothing that is not a setting", async () => {
     const variables = {
       PATH: "/evil",
@@ -99,6 +106,22 @@ describe("settings that were stored", () => {
       expect(await open(machine)).toEqual({
         env: { ...plain, KILOCLAW_GENERATION: "8", TELEGRAM_BOT_TOKEN: "new" },
         stored: "used",
+      });
+    });
+
+    it("take the place of what the image has of the same name", async () => {
+      const {
+        KILOCLAW_SEALED_TZ = "",
+        KILOCLAW_SEALED_KILOCLAW_SETTING_NAMES: names = "",
+        ...rest
+      } = seal({ ...texts, TZ: "Asia/Tokyo", KILOCLAW_SETTING_NAMES: "TZ" }, MACHINE.KILOCLAW_SANDBOX_ID);
+      const variables = { KILOCLAW_SEALED_TZ, KILOCLAW_SEALED_KILOCLAW_SETTING_NAMES: names };
+      await storeSettings(path, { generation: 8, variables });
+      expect((await open({ ...plain, ...rest, TZ: "UTC" })).env).toEqual({
+        ...plain,
+        KILOCLAW_GENERATION: "8",
+        TZ: "Asia/Tokyo",
+        KILOCLAW_SETTING_NAMES: "TZ",
       });
     });
 

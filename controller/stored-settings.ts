@@ -1,14 +1,15 @@
 import { mkdir, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
+import { SETTING_NAMES, variableNameSchema } from "../src/gateway/wire.ts";
 import { isSetting } from "./environment.ts";
 import { readSmallFile, replaceFile } from "./files.ts";
 import { unsealEnvironment, type Environment, type Unsealed } from "./sealed-env.ts";
 
 /** Which settings a machine has; the Worker raises it with every change of them. */
 export const GENERATION = "KILOCLAW_GENERATION";
-/** Which of them came to the Worker sealed. */
-const SECRET_NAMES = "KILOCLAW_SECRET_NAMES";
+/** Which of them came to the Worker sealed, and which have names that an image sets too. */
+const NAMES: ReadonlySet<string> = new Set(["KILOCLAW_SECRET_NAMES", SETTING_NAMES]);
 /** Before the name of a variable that is sealed. */
 const SEALED_PREFIX = "KILOCLAW_SEALED_";
 /** The Worker's own bounds are 200 variables of 16,384 characters; sealed and escaped each is twice as long at most. */
@@ -96,7 +97,10 @@ function generationOf(env: Environment): number {
 
 function withSettingsOf(machine: Environment, variables: Readonly<Record<string, string>>): Environment {
   const isSealed = Object.keys(machine).some((name) => name.startsWith(SEALED_PREFIX));
-  const own = Object.entries(machine).filter(([name]) => !isOfSettings(name));
+  // A plain value beside sealed ones is the image's, and hidden by a sealed one of its name.
+  const isReplaced = (name: string): boolean =>
+    name.startsWith(SEALED_PREFIX) ? isOfSettings(name) : NAMES.has(name) || isSetting(name, machine);
+  const own = Object.entries(machine).filter(([name]) => !isReplaced(name));
   // Where the platform seals, a plain value is nobody's whom we know.
   const taken = Object.entries(variables).filter(
     ([name]) => isOfSettings(name) && name.startsWith(SEALED_PREFIX) === isSealed,
@@ -104,8 +108,8 @@ function withSettingsOf(machine: Environment, variables: Readonly<Record<string,
   return { ...Object.fromEntries(own), ...Object.fromEntries(taken) };
 }
 
-/** Sealed or not. */
+/** Whether something of this name, sealed or not, can be a setting, or tells of settings. */
 function isOfSettings(name: string): boolean {
   const opened = name.startsWith(SEALED_PREFIX) ? name.slice(SEALED_PREFIX.length) : name;
-  return isSetting(opened) || opened === SECRET_NAMES;
+  return NAMES.has(opened) || variableNameSchema.safeParse(opened).success;
 }

@@ -28,6 +28,12 @@ export const modelIdSchema = z.string().regex(/^(?!kilocode\/$)[\w.:/@-]{1,200}$
 /** Where the provider of models is asked. */
 export const modelBaseUrlSchema = z.url({ protocol: /^https?$/, error: "is not an http(s) URL" });
 
+/** What images and systems set of themselves, and a user may set too: by the name nobody can tell whose the value is. */
+const INHERITED_VARIABLE = /^(?:LANG|LANGUAGE|LC_.*|TZ|HOSTNAME|TERM|_|YARN_VERSION)$/;
+export const isInheritedName = (name: string): boolean => INHERITED_VARIABLE.test(name);
+/** Which of those in a machine's environment are the user's settings, comma-separated; absent where none is. */
+export const SETTING_NAMES = "KILOCLAW_SETTING_NAMES";
+
 /** What the Worker tells a controller beside the user's settings. */
 export const CONTROLLER_VARIABLES = [
   "KILOCLAW_SANDBOX_ID",
@@ -35,6 +41,7 @@ export const CONTROLLER_VARIABLES = [
   "KILOCLAW_PROXY_TOKEN",
   "KILOCLAW_GENERATION",
   "KILOCLAW_SECRET_NAMES",
+  SETTING_NAMES,
   "OPENCLAW_ALLOWED_ORIGINS",
 ] as const;
 

@@ -108,6 +108,24 @@ describe("the settings that a running machine is given", () => {
     expect(settings).toEqual({ OWN: "1" });
   });
 
+  it.each([
+    ["plain", null],
+    ["sealed", ownApp],
+  ] as const)(
+    "tell which are the user's of the names that an image sets too, as a %s environment does",
+    async (_how, app) => {
+      const settings = { ...NO_SETTINGS, envVars: { TZ: "Asia/Tokyo", LC_ALL: "C", OWN: "1" } };
+      const told = { KILOCLAW_SETTING_NAMES: "TZ,LC_ALL" };
+      const { settings: given, stored } = await update({ ownApp: app, settings });
+      expect(given).toEqual({ ...settings.envVars, ...told });
+      const { config } = await requestFor({ ownApp: app, settings });
+      for (const env of [stored, config.env]) {
+        expect((await seals.envSeal.open(env, us.sandboxId))?.env).toMatchObject(told);
+        expect((await settingsFrom(env, us, seals))?.settings).toEqual(settings);
+      }
+    },
+  );
+
   it("are kept sealed where Fly has them sealed", async () => {
     const { settings, stored } = await update({ ownApp, settings: everything });
     expect(settings).toMatchObject({ GREETING: "hello", TELEGRAM_BOT_TOKEN: "t" });

@@ -4,7 +4,7 @@ import type { OpenedEnv } from "../crypto/sealed-env.ts";
 import type { SecretBox } from "../crypto/secret-box.ts";
 import type { EnvUpdate } from "../gateway/wire.ts";
 import type { MountOptions } from "./observation.ts";
-import { CONTROLLER_VARIABLES } from "../gateway/wire.ts";
+import { CONTROLLER_VARIABLES, isInheritedName, SETTING_NAMES } from "../gateway/wire.ts";
 import { METADATA_GENERATION, METADATA_SANDBOX, METADATA_USER, VOLUME_PATH } from "./names.ts";
 import { type OpenedSettings, openSettings, sealSettings } from "./settings-env.ts";
 import type { InstanceState, MachineSize, Settings } from "./state.ts";
@@ -143,8 +143,11 @@ function machineEnv(
 
 type Opened = Extract<OpenedSettings, { kind: "opened" }>;
 
-function namesOf({ secretNames }: Opened): Record<string, string> {
-  return secretNames.length === 0 ? {} : { [SECRET_NAMES]: secretNames.join(",") };
+function namesOf({ env, secretNames }: Opened): Record<string, string> {
+  const names = { [SECRET_NAMES]: secretNames, [SETTING_NAMES]: Object.keys(env).filter(isInheritedName) };
+  return Object.fromEntries(
+    Object.entries(names).flatMap(([name, list]) => (list.length === 0 ? [] : [[name, list.join(",")]])),
+  );
 }
 
 export type BuiltUpdate = { kind: "built"; update: EnvUpdate } | SecretsUnreadable;
