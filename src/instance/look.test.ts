@@ -36,6 +36,14 @@ it("knows this tenant's machine by its metadata and its name, neither of which i
   }
 });
 
+it.each(["9007199254740991", "2000000001", "-1", "newest", ""])(
+  "takes a generation that was never counted, %j, for none",
+  async (written) => {
+    const config = { metadata: { ...metadata, kiloclaw_generation: written } };
+    expect(await seenOf({ config })).toMatchObject({ ours: true, generation: null });
+  },
+);
+
 it("knows a machine by each name that it may have been given", async () => {
   const name = machineNameOf("dXNlci0x", 2);
   expect(await seenOf({ name }, { machineNames: 2 })).toMatchObject({ ours: true });

@@ -2,6 +2,8 @@ import type { FlyClient } from "../fly/client.ts";
 import type { FlyError } from "../fly/errors.ts";
 import { type FlyMachine, type FlyVolume, isVolumeGone } from "../fly/schemas.ts";
 import {
+  GENERATION_MAX,
+  generationIn,
   isMachineNameOf,
   METADATA_GENERATION,
   METADATA_SANDBOX,
@@ -58,7 +60,6 @@ export async function lookAtMachine(
     return notTold(why, true);
   }
   const { metadata } = config;
-  const generation = Number.parseInt(metadata?.[METADATA_GENERATION] ?? "", 10);
   const mount = config.mounts?.[0];
   return {
     kind: "present",
@@ -67,7 +68,7 @@ export async function lookAtMachine(
     phase,
     flyState: machine.state,
     ours: isOurs(state, machine, metadata ?? {}),
-    generation: Number.isSafeInteger(generation) ? generation : null,
+    generation: generationIn(metadata, GENERATION_MAX),
     mount:
       mount?.volume === undefined
         ? null

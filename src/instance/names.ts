@@ -6,6 +6,23 @@ export const METADATA_USER = "kiloclaw_user_id";
 export const METADATA_SANDBOX = "kiloclaw_sandbox_id";
 export const METADATA_GENERATION = "kiloclaw_generation";
 
+/**
+ * The generation that a machine's metadata tells; null for none that we could have written. A machine can rewrite its own
+ * (fly-machines-api.md §1.1), and from a number that is too large none could be counted on.
+ */
+export function generationIn(
+  metadata: Record<string, string> | null | undefined,
+  most: number,
+): number | null {
+  const generation = Number.parseInt(metadata?.[METADATA_GENERATION] ?? "", 10);
+  return generation >= 0 && generation <= most ? generation : null;
+}
+
+/** From where a lost record counts on at most; each change of settings is one. */
+export const GENERATION_RECOVERED_MAX = 1e9;
+/** As far again, so that what was counted on from there is still read. */
+export const GENERATION_MAX = 2e9;
+
 /** Where the volume is mounted, and the home of everything that OpenClaw keeps. */
 export const VOLUME_PATH = "/root";
 

@@ -200,6 +200,18 @@ describe("a machine of ours", () => {
     expect(await perform(at, { ...recover, machineId: null })).toMatchObject({ settings: null });
   });
 
+  it.each([
+    [1e9, 1e9],
+    [1e9 + 1, null],
+    [Number.MAX_SAFE_INTEGER, null],
+    [-1, null],
+  ])("counts on from no generation that a machine made up: %d", async (generation, read) => {
+    const at = await appAtFly(`perform-counted-${generation}`);
+    const machineId = await at.machine({ generation });
+    const recover: Step = { kind: "recover", machineId, volume: null, intent: null, others: [] };
+    expect(await perform(at, recover)).toMatchObject({ kind: "recovered", generation: read });
+  });
+
   it("that somebody else holds, or that is in another state, is told as such", async () => {
     const at = await appAtFly("perform-held");
     const id = await at.machine({ volume: await at.volume() });

@@ -16,7 +16,7 @@ import {
   type SetByHand,
   settingsFrom,
 } from "./machine-request.ts";
-import { METADATA_GENERATION } from "./names.ts";
+import { GENERATION_RECOVERED_MAX, generationIn } from "./names.ts";
 import type { Outcome } from "./outcome.ts";
 import { sizeOf } from "./sizes.ts";
 import type { InstanceState } from "./state.ts";
@@ -200,7 +200,6 @@ async function recover(
   const machine = await ports.fly.getMachine(state.appName, machineId);
   if (!machine.ok) return outcomeOf(machine.error);
   const config = machine.value.config ?? machine.value.incomplete_config;
-  const generation = Number.parseInt(config?.metadata?.[METADATA_GENERATION] ?? "", 10);
   const env = config?.env ?? null;
   const found = env === null ? null : await settingsFrom(env, state, ports);
   return {
@@ -208,7 +207,7 @@ async function recover(
     settings: found?.settings ?? null,
     keyVersion: found?.keyVersion ?? null,
     size: sizeOf(config?.guest),
-    generation: Number.isSafeInteger(generation) ? generation : null,
+    generation: generationIn(config?.metadata, GENERATION_RECOVERED_MAX),
   };
 }
 
