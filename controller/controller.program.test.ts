@@ -270,6 +270,20 @@ it("gives the gateway the user's variables, and none that are ours or decide how
   expect(Object.values(env).filter((value) => value === GATEWAY_TOKEN || value === PROXY_TOKEN)).toEqual([]);
 });
 
+it("starts the gateway anew for a setting of a name that the image sets too", async () => {
+  await using controller = await startController({ env: { TZ: "UTC", KILOCLAW_GENERATION: "1" } });
+  await controller.reached("running");
+  const settings = { TZ: "Asia/Tokyo", KILOCLAW_SETTING_NAMES: "TZ" };
+  const body = { generation: 2, settings, stored: settings };
+  // The answer waits until the gateway says to use them, which the stand-in never does.
+  const answered = controller.kilo("/env", { method: "PUT", body }).catch(() => null);
+  await controller.reached("running");
+  const env = environmentSchema.parse(await (await fetch(`${controller.gatewayUrl}/env`)).json());
+  expect(env["TZ"]).toBe("Asia/Tokyo");
+  await controller.end();
+  await answered;
+});
+
 it("keeps secrets out of its log, also those that the gateway prints", async () => {
   await using controller = await startController({
     behaviour: { print: `leak ${GATEWAY_TOKEN} ${PROXY_TOKEN} canary-api-key-1` },
@@ -307,10 +321,12 @@ it("S01: keeps a secret out of all that it tells of a gateway, where it has seve
     env: { KILOCODE_API_KEY: "canary-api-key-1", MY_KEY: key },
   });
   await controller.reached("crashed");
-  const logs = await (await controller.kilo("/_kilo/gateway/logs")).json();
-  const told = JSON.stringify([controller.log, logs, await controller.gateway("status")]);
-  expect(told).toContain(`${cut}[redacted]`);
-  expect(told).not.toContain("canary");
+  const { reason } = await controller.gateway("status");
+  for (const told of [controller.log, await (await controller.kilo("/gateway/logs")).json()])
+    expect(JSON.stringify(told)).toContain(`${cut}[redacted]`);
+  expect(reason).toContain("xxx");
+  expect(JSON.stringify([controller.log, reason])).not.toContain("canary");
+  expect(await (await controller.kilo("/gateway/logs")).text()).not.toContain("canary");
 });
 
 it("listens before the gateway, and answers while it is being stopped", async () => {
