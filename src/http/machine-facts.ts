@@ -10,11 +10,9 @@ export type GatewayTokenResult = { kind: "gateway_token"; gatewayToken: string }
 
 /** The bearer of the controller's own routes; it is derived, so it is there whether the machine runs or not. */
 export async function gatewayTokenOf(env: Env, config: Config, userId: string): Promise<GatewayTokenResult> {
-  const status = await instanceOf(env, userId).status();
-  if (status.kind !== "status") return status;
-  const { sandboxId } = status.view;
-  if (sandboxId === null) return { kind: "not_provisioned" };
-  const { gatewayToken } = await machineTokensOf(config.gatewayTokenSecret, sandboxId);
+  const names = await instanceOf(env, userId).resolveNames(userId);
+  if (names.kind !== "names") return names;
+  const { gatewayToken } = await machineTokensOf(config.gatewayTokenSecret, names.sandboxId);
   return { kind: "gateway_token", gatewayToken };
 }
 
@@ -24,9 +22,8 @@ export async function snapshotsOf(
   config: Config,
   userId: string,
 ): Promise<SnapshotsResult | Refusal> {
-  const status = await instanceOf(env, userId).status();
-  if (status.kind !== "status") return status;
-  return volumeSnapshots(status.view, config.fly);
+  const names = await instanceOf(env, userId).resolveNames(userId);
+  return names.kind === "names" ? volumeSnapshots(names, config.fly) : names;
 }
 
 export function gatewayTokenAnswer(result: GatewayTokenResult): Response {

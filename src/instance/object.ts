@@ -18,6 +18,7 @@ import {
   configViewOf,
   errorViewOf,
   type EventsResult,
+  type NamesResult,
   type OperationResult,
   type ProvisionRequest,
   type ProvisionResult,
@@ -122,6 +123,20 @@ export class KiloClawInstance extends DurableObject<Env> {
     return this.#resolve(userId, isControllerUp);
   }
 
+  /** What is known of the instance whether it runs or not; a lost record is restored as for a request to it. */
+  async resolveNames(userId: string): Promise<NamesResult> {
+    const state = await this.#known(userId);
+    if ("kind" in state) return state;
+    const { sandboxId, appName, volume, recovery } = state;
+    return {
+      kind: "names",
+      sandboxId,
+      appName,
+      volumeId: volume?.id ?? null,
+      isRecovering: recovery !== null,
+    };
+  }
+
   /** Throws only when not even its successor can be armed: then the runtime is to ring again. */
   override async alarm(): Promise<void> {
     try {
@@ -135,18 +150,22 @@ export class KiloClawInstance extends DurableObject<Env> {
     }
   }
 
-  /** A record that was lost is made anew from the registry, at most once a minute. */
   async #resolve(userId: string, isOpen: (state: InstanceState) => boolean): Promise<RouteResult> {
-    const read = this.#store.read();
-    if (read.kind === "unreadable") return this.#unreadable(read.issues);
-    if (read.kind === "absent") await this.#restore(userId);
-    const state = this.#store.load();
-    if (state === null) return { kind: "not_provisioned" };
+    const state = await this.#known(userId);
+    if ("kind" in state) return state;
     const { status, lastError, machine, appName, sandboxId, epoch } = state;
     if (machine === null || !isOpen(state)) {
       return { kind: "not_running", status, lastError: errorViewOf(lastError) };
     }
     return { kind: "route", appName, machineId: machine.id, sandboxId, epoch };
+  }
+
+  /** A record that was lost is made anew from the registry, at most once a minute. */
+  async #known(userId: string): Promise<InstanceState | Refusal> {
+    const read = this.#store.read();
+    if (read.kind === "unreadable") return this.#unreadable(read.issues);
+    if (read.kind === "absent") await this.#restore(userId);
+    return this.#store.load() ?? { kind: "not_provisioned" };
   }
 
   /** What only an operator can set right is in the log. */

@@ -123,6 +123,11 @@ export type RouteResult =
   | { kind: "not_running"; status: Status; lastError: StatusView["lastError"] }
   | Refusal;
 
+/** By what an instance's token and snapshots are found. While the record is recovered, its volume is not known yet. */
+export type NamesResult =
+  | { kind: "names"; sandboxId: string; appName: string; volumeId: string | null; isRecovering: boolean }
+  | Refusal;
+
 /** The platform's view of a record; all null where there is none. */
 export function statusViewOf(state: InstanceState | null): StatusView {
   return {

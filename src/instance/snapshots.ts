@@ -1,7 +1,7 @@
 import type { Config } from "../config.ts";
 import { openFly } from "../fly/open.ts";
 import { createLogger } from "../log.ts";
-import type { StatusView } from "./operations.ts";
+import type { NamesResult } from "./operations.ts";
 
 export type Snapshot = { id: string; status: string | null; createdAt: string | null };
 
@@ -9,7 +9,8 @@ export type Snapshot = { id: string; status: string | null; createdAt: string | 
 export type SnapshotsResult =
   | { kind: "snapshots"; volumeId: string | null; snapshots: Snapshot[] }
   | { kind: "unknown"; retryAfterS: number }
-  | { kind: "not_provisioned" };
+  /** Which volume it is, is still to be found. */
+  | { kind: "recovering" };
 
 const log = createLogger("snapshots");
 
@@ -17,11 +18,13 @@ const log = createLogger("snapshots");
 const RETRY_AFTER_S = 10;
 
 /** What Fly keeps of the volume that the record names. Asked by the Worker, so that a slow Fly keeps no object waiting. */
-export async function volumeSnapshots(view: StatusView, fly: Config["fly"]): Promise<SnapshotsResult> {
-  const { flyAppName, flyVolumeId } = view;
-  if (flyAppName === null) return { kind: "not_provisioned" };
-  if (flyVolumeId === null) return { kind: "snapshots", volumeId: null, snapshots: [] };
-  const listed = await openFly(fly, log).listSnapshots(flyAppName, flyVolumeId);
+export async function volumeSnapshots(
+  { appName, volumeId, isRecovering }: Extract<NamesResult, { kind: "names" }>,
+  fly: Config["fly"],
+): Promise<SnapshotsResult> {
+  if (isRecovering) return { kind: "recovering" };
+  if (volumeId === null) return { kind: "snapshots", volumeId: null, snapshots: [] };
+  const listed = await openFly(fly, log).listSnapshots(appName, volumeId);
   if (!listed.ok) {
     const { error } = listed;
     const retryAfterS = error.kind === "rate_limited" ? Math.ceil(error.retryAfterMs / 1_000) : RETRY_AFTER_S;
@@ -32,5 +35,5 @@ export async function volumeSnapshots(view: StatusView, fly: Config["fly"]): Pro
     status: status ?? null,
     createdAt: created_at ?? null,
   }));
-  return { kind: "snapshots", volumeId: flyVolumeId, snapshots };
+  return { kind: "snapshots", volumeId, snapshots };
 }

@@ -38,6 +38,15 @@ export async function setPepper(userId: string, pepper: string): Promise<void> {
   );
 }
 
+/** The registry's row of an instance that the user has had for ten minutes. */
+export async function insertInstance(userId: string, sandboxId: string): Promise<void> {
+  await withRegistry(
+    (sql) => sql`
+      insert into kiloclaw_instances (user_id, sandbox_id, created_at)
+      values (${userId}, ${sandboxId}, now() - interval '10 minutes')`,
+  );
+}
+
 /** Gives the user an access code that expires so many seconds from now. */
 export async function insertCode(userId: string, code: string, expiresInS = 600): Promise<void> {
   await withRegistry(
