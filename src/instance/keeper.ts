@@ -12,7 +12,7 @@ import {
 import { admitSecrets, withSeals } from "./secrets.ts";
 import { nextAlarmAt } from "./schedule.ts";
 import { createSettingsOperations, type Lost, type SettingsOperations } from "./settings-operations.ts";
-import { isTooLarge, mergeSettings, NO_SETTINGS, takeOver } from "./settings.ts";
+import { givenIn, isTooLarge, mergeSettings, NO_SETTINGS, takeOver } from "./settings.ts";
 import type { InstanceState, Intent } from "./state.ts";
 import { type Identity, newState, withIntent, withNewGeneration, withStatus } from "./wishes.ts";
 import type { ReadState } from "./stored.ts";
@@ -194,6 +194,7 @@ export function createKeeper(ports: KeeperPorts): Keeper {
               machineSize,
               sizeWished: request.machineSize !== undefined,
               settings,
+              given: givenIn(request),
               fingerprint,
               isCurrent: isMadeSo(ports.machineDefaults, current),
             },

@@ -211,6 +211,19 @@ describe("what was found again of a lost record", () => {
     expect(after(stopped, recover, found).intent).toBe("stopped");
   });
 
+  it("does not bring back what was emptied or removed since", () => {
+    const emptied = lost({ recovery: recovery({ given: ["envVars", "kilocodeApiKey"] }) });
+    expect(after(emptied, recover, found)).toMatchObject({ settings: NO_SETTINGS, generation: 5 });
+    const told: Outcome = {
+      ...found,
+      settings: { ...had, channels: { ...had.channels, telegramBotToken: "t", slackAppToken: "s" } },
+    };
+    const removed = lost({ recovery: recovery({ given: ["telegramBotToken"] }) });
+    expect(after(removed, recover, told)).toMatchObject({
+      settings: { ...had, channels: { telegramBotToken: null, slackAppToken: "s" } },
+    });
+  });
+
   it("does without settings that can't be read, and a region that nobody tells", () => {
     const bare: Outcome = {
       kind: "recovered",

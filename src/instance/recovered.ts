@@ -1,7 +1,7 @@
 import { newMachine, withFound, withOwnApp } from "./changes.ts";
 import type { Outcome } from "./outcome.ts";
 import { VOLUME_SIZE_GB } from "./sizes.ts";
-import { type InstanceState, INVENTORY_AFTER_MS, type Settings } from "./state.ts";
+import { type Given, type InstanceState, INVENTORY_AFTER_MS, type Settings } from "./state.ts";
 import type { Step } from "./step.ts";
 
 type Found = Omit<Extract<Outcome, { kind: "recovered" }>, "kind">;
@@ -14,7 +14,10 @@ export function withRecovered(
   now: number,
 ): InstanceState {
   const { machineId, volume, intent } = step;
-  const known = settings === null ? state.settings : fillSettings(state.settings, settings);
+  const known =
+    settings === null
+      ? state.settings
+      : fillSettings(state.settings, settings, new Set(state.recovery?.given));
   const isChanged = settings !== null && JSON.stringify(known) !== JSON.stringify(settings);
   const isNewer = isChanged || state.generation > 1;
   const generation = (had ?? state.generation) + (isNewer ? 1 : 0);
@@ -48,17 +51,23 @@ export function withRecovered(
 }
 
 /** What a newer wish says stands; what it leaves open is as the machine had it. */
-function fillSettings(wished: Settings, had: Settings): Settings {
+function fillSettings(wished: Settings, had: Settings, given: ReadonlySet<Given>): Settings {
+  const whole = (name: "envVars" | "encryptedSecrets") =>
+    given.has(name) ? wished[name] : { ...had[name], ...wished[name] };
+  const token = (name: keyof Settings["channels"]) =>
+    given.has(name) ? wished.channels[name] : (wished.channels[name] ?? had.channels[name]);
+  const field = <Name extends "kilocodeApiKey" | "kilocodeDefaultModel">(name: Name) =>
+    given.has(name) ? wished[name] : (wished[name] ?? had[name]);
   return {
-    envVars: { ...had.envVars, ...wished.envVars },
-    encryptedSecrets: { ...had.encryptedSecrets, ...wished.encryptedSecrets },
-    kilocodeApiKey: wished.kilocodeApiKey ?? had.kilocodeApiKey,
-    kilocodeDefaultModel: wished.kilocodeDefaultModel ?? had.kilocodeDefaultModel,
+    envVars: whole("envVars"),
+    encryptedSecrets: whole("encryptedSecrets"),
+    kilocodeApiKey: field("kilocodeApiKey"),
+    kilocodeDefaultModel: field("kilocodeDefaultModel"),
     channels: {
-      telegramBotToken: wished.channels.telegramBotToken ?? had.channels.telegramBotToken,
-      discordBotToken: wished.channels.discordBotToken ?? had.channels.discordBotToken,
-      slackBotToken: wished.channels.slackBotToken ?? had.channels.slackBotToken,
-      slackAppToken: wished.channels.slackAppToken ?? had.channels.slackAppToken,
+      telegramBotToken: token("telegramBotToken"),
+      discordBotToken: token("discordBotToken"),
+      slackBotToken: token("slackBotToken"),
+      slackAppToken: token("slackAppToken"),
     },
   };
 }

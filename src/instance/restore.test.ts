@@ -91,6 +91,15 @@ it("takes changed settings for a machine that it has forgotten, and keeps those 
   ]);
 });
 
+it("takes away what was emptied for a machine that it has forgotten", async () => {
+  const userId = "restore-emptied";
+  await wiped(userId);
+  await instanceOf(userId).provision({ userId, envVars: {} });
+  expect(await instanceOf(userId).config()).toMatchObject({ view: { envVarNames: [] } });
+  const [machine] = await atFly(userId);
+  expect(machine?.config?.env).not.toHaveProperty("GREETING");
+});
+
 it("destroys everything of an instance that it has forgotten", async () => {
   const userId = "restore-destroy";
   const before = await wiped(userId);

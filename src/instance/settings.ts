@@ -1,7 +1,7 @@
 import type { ProvisionRequest, SettingsPatch } from "./operations.ts";
 import { takesSettings } from "./ran.ts";
 import { MODEL_VARIABLE, withFieldsFilled } from "./setting-fields.ts";
-import type { InstanceState, Settings } from "./state.ts";
+import { type Given, givenSchema, type InstanceState, type Settings } from "./state.ts";
 import { withNewGeneration, withStatus } from "./wishes.ts";
 
 export const NO_SETTINGS: Settings = {
@@ -33,6 +33,12 @@ export function mergeSettings(stored: Settings, request: Omit<ProvisionRequest, 
   };
 }
 
+/** What of the settings a request says, be it that there is none. */
+export function givenIn({ channels, ...fields }: Omit<ProvisionRequest, "userId">): Given[] {
+  const said: Partial<Record<string, unknown>> = { ...fields, ...channels };
+  return givenSchema.options.filter((name) => said[name] !== undefined);
+}
+
 /** Absent keeps, null removes, a value sets: also of each secret. */
 export function patchSettings(
   known: Settings,
@@ -55,6 +61,8 @@ export function isTooLarge(settings: Settings): boolean {
 }
 
 export type Wished = Pick<InstanceState, "machineSize" | "sizeWished" | "settings" | "fingerprint"> & {
+  /** What was said of the settings, where they are still to be found. */
+  given?: readonly Given[];
   /** Whether a machine of the newest generation has all that it would be made with now. */
   isCurrent: boolean;
 };
@@ -64,9 +72,9 @@ export type Wished = Pick<InstanceState, "machineSize" | "sizeWished" | "setting
  * controller can do that; else by an update, and it comes up with them. They may be what was in the way, so every cooldown ends.
  */
 export function takeOver(state: InstanceState, wished: Wished, now: number): InstanceState {
-  const { machineSize, settings, fingerprint, isCurrent } = wished;
+  const { machineSize, settings, fingerprint, isCurrent, given = [] } = wished;
   const sizeWished = state.sizeWished || wished.sizeWished;
-  const recovery = state.recovery === null ? null : { ...state.recovery, mayEnd: false };
+  const recovery = state.recovery === null ? null : withGiven({ ...state.recovery, mayEnd: false }, given);
   const unchanged =
     !state.settingsLost &&
     JSON.stringify([state.machineSize, state.settings]) === JSON.stringify([machineSize, settings]);
@@ -102,6 +110,13 @@ export function rotate(
     secretsVersion: null,
   };
   return reconfigured({ ...state, settings, ownApp: rekeyed }, fingerprint, false, now);
+}
+
+type Recovery = NonNullable<InstanceState["recovery"]>;
+
+function withGiven(recovery: Recovery, given: readonly Given[]): Recovery {
+  const all = new Set([...(recovery.given ?? []), ...given]);
+  return all.size === 0 ? recovery : { ...recovery, given: [...all] };
 }
 
 type OwnApp = NonNullable<InstanceState["ownApp"]>;

@@ -147,6 +147,17 @@ const ranSchema = z.strictObject({
 });
 export type Ran = z.infer<typeof ranSchema>;
 
+export const givenSchema = z.enum([
+  "envVars",
+  "encryptedSecrets",
+  "kilocodeApiKey",
+  "kilocodeDefaultModel",
+  "telegramBotToken",
+  "discordBotToken",
+  "slackBotToken",
+  "slackAppToken",
+]);
+
 /**
  * The one durable record of an instance. Instants are milliseconds since the epoch.
  * SPEC.md says who writes which field and in what order.
@@ -217,6 +228,8 @@ export const instanceStateSchema = z.strictObject({
       appSearched: z.boolean(),
       /** Nobody wants the instance to exist: with nothing found, the record goes again. */
       mayEnd: z.boolean(),
+      /** What of the settings was wished for meanwhile, be it to be empty: nothing that is found takes its place. */
+      given: z.array(givenSchema).max(givenSchema.options.length).optional(),
     })
     .nullable(),
   /** Names that Fly can't free: the next machine is created under the one after. The first is the sandbox id. */
@@ -314,4 +327,7 @@ export const instanceStateSchema = z.strictObject({
   lastStartedAt: z.number().nullable(),
   lastStoppedAt: z.number().nullable(),
 });
+/** The parts of the settings that a wish says or leaves open, each by itself. */
+export type Given = z.infer<typeof givenSchema>;
+
 export type InstanceState = z.infer<typeof instanceStateSchema>;
