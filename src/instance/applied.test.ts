@@ -119,8 +119,18 @@ describe("what a machine was given while it ran", () => {
     }
   });
 
+  it("is in doubt once Fly moved the machine, with what its controller keeps", () => {
+    const moved = { instanceId: "i2", generation: given.generation - 1 };
+    const doubted = { ...given, instanceId: "i2", isConfirmed: false };
+    expect(noteRun(state, machineIn("up", moved)).applied).toEqual(doubted);
+    const unsure = changed({ ran: ranAs(), applied: { ...given, isConfirmed: false } });
+    const same = { instanceId: "i2", generation: given.generation };
+    expect(noteRun(unsure, machineIn("up", same)).applied).toEqual(doubted);
+  });
+
   it("is over with another configuration, and with every step that brings the newest one", () => {
-    expect(noteRun(state, machineIn("up", { instanceId: "i2" })).applied).toBeNull();
+    const configured = { instanceId: "i2", generation: given.generation };
+    expect(noteRun(state, machineIn("up", configured)).applied).toBeNull();
     const done = (one: Step) => applyOutcome(state, one, { kind: "done" }, NOW)?.applied;
     expect(done({ kind: "start_machine", id: "m1" })).toBeNull();
     expect(done({ kind: "give_up_machine", id: "m1" })).toBeNull();

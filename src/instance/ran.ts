@@ -30,15 +30,19 @@ export function noteRun({ ran, unanswered, applied }: InstanceState, machine: Ob
 }
 
 /**
- * What the machine was given while it ran outlives that it restarts in its place, if its controller keeps it; but not that it gets
- * another configuration.
+ * What the machine was given while it ran outlives that it restarts in its place, and that Fly moves it, if its controller keeps
+ * it; but not that it gets another configuration, which has all of it.
  */
 function noteApplied(
   applied: InstanceState["applied"],
-  { instanceId }: PresentMachine,
+  { instanceId, generation }: PresentMachine,
   isSame: boolean,
 ): InstanceState["applied"] {
-  if (applied === null || applied.instanceId !== instanceId) return null;
+  if (applied === null) return null;
+  if (applied.instanceId !== instanceId) {
+    const hasAll = generation !== null && generation >= applied.generation;
+    return applied.isConfirmed && hasAll ? null : { ...applied, instanceId, isConfirmed: false };
+  }
   return isSame || !applied.isConfirmed ? applied : { ...applied, isConfirmed: false };
 }
 
