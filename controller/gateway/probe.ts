@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { GatewayLink } from "./link.ts";
-import type { GatewayProbe } from "./supervisor.ts";
+import type { GatewayProbe } from "./supervision.ts";
 
 /** Questions without an answer in a row before a gateway counts as hung: one may fall into a long pause of its own. */
 const MISSES_MAX = 3;

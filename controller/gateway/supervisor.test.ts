@@ -7,7 +7,8 @@ import { freePortPair } from "../testing/ports.ts";
 import { generationOf } from "./generation.ts";
 import { createGatewayLink } from "./link.ts";
 import { createProbe } from "./probe.ts";
-import { Supervisor, type GatewayCommand } from "./supervisor.ts";
+import type { GatewayCommand } from "./supervision.ts";
+import { Supervisor } from "./supervisor.ts";
 
 const CONTENTION =
   "Doctor could not enter maintenance. StateDatabaseCoordinatorContentionError: another OpenClaw process owns gateway-lifecycle";
